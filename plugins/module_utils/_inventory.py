@@ -1,0 +1,303 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with the variables of an inventory, in words.
+
+Each function takes the values of a role's variables and returns a list of sentences, one for
+each problem, that name the variable and what it may be; an empty list means that all is well.
+Shapes (types, unknown keys, choices) are read from the roles' own argument specifications, so
+that they stand in one place; what a specification cannot say is written here.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+Spec = t.Dict[str, t.Any]
+Problems = t.List[str]
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
+_NAME_RULE = "lower case letters, digits, '_' and '-', beginning with a letter or digit"
+_MOUNT = re.compile(r"(/|(/[A-Za-z0-9._~-]+)+)\Z")
+_HOST = re.compile(
+    r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z", re.I
+)
+_ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
+_PATH = re.compile(r"/[A-Za-z0-9._/+@-]*\Z")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_DATABASE = re.compile(r"(sqlite|postgres|mysql):\S")
+
+
+def _shape(where: str, item: object, options: Spec) -> Problems:
+    """What the argument specification says against one dictionary of a list."""
+    if not isinstance(item, t.Mapping):
+        return [f"{where} is {item!r}; it has to be a dictionary."]
+    unknown = [str(key) for key in item if key not in options]
+    if unknown:
+        return [
+            f"{where} has the unknown key {', '.join(unknown)}; known are {', '.join(options)}."
+        ]
+    result = ArgumentSpecValidator(options).validate(dict(item))
+    return [f"{where}: {message}" for message in result.error_messages]
+
+
+def _text(where: str, value: object) -> Problems:
+    if _CONTROL.search(str(value)):
+        return [f"{where} is {value!r}; line breaks and other control characters are not allowed."]
+    return []
+
+
+def _match(where: str, value: object, pattern: t.Pattern[str], rule: str) -> Problems:
+    if not isinstance(value, str) or not pattern.match(value):
+        return [f"{where} is {value!r}; allowed are {rule}."]
+    return []
+
+
+def _items(variable: str, value: object, options: Spec) -> tuple[list[tuple[str, t.Any]], Problems]:
+    """The well-shaped items of a list of dictionaries with names, each with the words for it."""
+    if not isinstance(value, t.Sequence) or isinstance(value, (str, bytes)):
+        return [], [f"{variable} is {value!r}; it has to be a list of dictionaries."]
+    good: list[tuple[str, t.Any]] = []
+    problems: Problems = []
+    seen: set[str] = set()
+    for index, item in enumerate(value):
+        where = f"{variable}[{index}]"
+        found = _shape(where, item, options)
+        if not found:
+            name = item["name"]
+            found = _match(f"{where}.name", name, _NAME, _NAME_RULE)
+            if name in seen:
+                found.append(
+                    f"{where}.name is {name!r}, which stands in {variable} already; names are unique."
+                )
+            seen.add(name)
+        if not found:
+            good.append((where, item))
+        problems += found
+    return good, problems
+
+
+def environment_problems(environments: object, options: Spec) -> Problems:
+    """Problems of `trac_environments`; `options` are the specified keys of one environment."""
+    items, problems = _items("trac_environments", environments, options)
+    for where, item in items:
+        if not str(item.get("title", "x")).strip():
+            problems.append(f"{where}.title is empty; leave it out to use the name.")
+        problems += _text(f"{where}.title", item.get("title", ""))
+        if "database" in item:
+            problems += _match(
+                f"{where}.database",
+                item["database"],
+                _DATABASE,
+                "connection strings of Trac: sqlite:db/trac.db, postgres://..., mysql://...",
+            )
+        problems += _config_problems(f"{where}.config", item.get("config") or {})
+        for subject, actions in (item.get("permissions") or {}).items():
+            key = f"{where}.permissions[{subject!r}]"
+            if not str(subject).strip():
+                problems.append(f"{key} has an empty name; it has to be a user or a group.")
+            problems += _text(key, subject)
+            if not isinstance(actions, t.Sequence) or isinstance(actions, str):
+                problems.append(
+                    f"{key} is {actions!r}; it has to be a list of actions such as [TRAC_ADMIN]."
+                )
+                continue
+            for action in actions:
+                # Trac takes a group's name for an action, too, unless it is in capitals.
+                problems += _text(key, action)
+                if not str(action).strip():
+                    problems.append(f"{key} holds an empty action.")
+    return problems
+
+
+def _config_problems(where: str, config: t.Mapping[t.Any, t.Any]) -> Problems:
+    problems: Problems = []
+    for section, section_options in config.items():
+        key = f"{where}[{section!r}]"
+        if not re.match(r"[^\]\s\x00-\x1f]([^\]\x00-\x1f]*[^\]\s\x00-\x1f])?\Z", str(section)):
+            problems.append(
+                f"{key} is not a section's name; ']' and control characters are not allowed."
+            )
+        if not isinstance(section_options, t.Mapping):
+            problems.append(f"{key} is {section_options!r}; it has to be a dictionary of options.")
+            continue
+        for option, value in section_options.items():
+            if not re.match(
+                r"[^\s=:#;\[\x00-\x1f]([^=:\x00-\x1f]*[^\s=:\x00-\x1f])?\Z", str(option)
+            ):
+                problems.append(
+                    f"{key}[{option!r}] is not an option's name; '=', ':' and a '#' in front are not allowed."
+                )
+            if not isinstance(value, (str, int, float)):
+                problems.append(
+                    f"{key}[{option!r}] is {type(value).__name__}; it has to be text, a number or a boolean."
+                )
+            elif "\x00" in str(value):
+                problems.append(f"{key}[{option!r}] holds a NUL character, which trac.ini cannot.")
+    return problems
+
+
+def site_problems(
+    sites: object,
+    environments: object,
+    options: Spec,
+    environments_dir: str = "",
+    hello_world_path: str = "",
+) -> Problems:
+    """Problems of `trac_sites`, given the environments that are to be served."""
+    items, problems = _items("trac_sites", sites, options)
+    names = {
+        str(item.get("name"))
+        for item in (environments if isinstance(environments, t.Sequence) else [])
+        if isinstance(item, t.Mapping) and item.get("state", "present") == "present"
+    }
+    taken: dict[tuple[str, str], str] = {}
+    hosts: dict[str, str] = {}
+    for where, site in items:
+        server = str(site.get("server_name") or "").lower()
+        mount = site.get("mount", "/trac")
+        problems += _match(
+            f"{where}.mount",
+            mount,
+            _MOUNT,
+            "'/' or a path such as '/trac': a slash in front, none at the end",
+        )
+        if any(part in (".", "..") for part in str(mount).split("/")):
+            problems.append(f"{where}.mount is {mount!r}; the parts '.' and '..' are not allowed.")
+        if hello_world_path and mount == hello_world_path:
+            problems.append(
+                f"{where}.mount is {mount!r}, where trac_apache_hello_world_path is served."
+            )
+        other = taken.setdefault((server, mount), where)
+        if other != where:
+            problems.append(
+                f"{where}.mount is {mount!r}, which {other} has already on "
+                f"{'server ' + repr(server) if server else 'the default virtual host'}; "
+                "a mount serves one site."
+            )
+        for host in [server, *(str(alias).lower() for alias in site.get("server_aliases") or [])]:
+            if not host:
+                continue
+            problems += _match(f"{where}.server_name or server_aliases", host, _HOST, "host names")
+            if hosts.setdefault(host, server) != server:
+                problems.append(
+                    f"{where} claims the host {host!r}, which another server_name has already."
+                )
+        if site.get("environment") and site["environment"] not in names:
+            problems.append(
+                f"{where}.environment is {site['environment']!r}; it has to be one of trac_environments: "
+                f"{', '.join(sorted(names)) or 'which is empty'}. Leave it out to serve all of them."
+            )
+        problems += _site_paths(where, site, environments_dir)
+        for key in ("processes", "threads"):
+            if int(site.get(key, 1)) < 1:
+                problems.append(f"{where}.{key} is {site[key]!r}; it has to be 1 or more.")
+        if "\x00" in str(site.get("extra_directives", "")):
+            problems.append(f"{where}.extra_directives holds a NUL character.")
+    embedded = {
+        site.get("pooling", "enabled") for _where, site in items if site.get("mode") == "embedded"
+    }
+    if len(embedded) > 1:
+        problems.append(
+            "trac_sites: all sites with mode 'embedded' share one interpreter and with it the pool; "
+            "their pooling has to be the same."
+        )
+    return problems
+
+
+def _site_paths(where: str, site: t.Mapping[str, t.Any], environments_dir: str) -> Problems:
+    problems: Problems = []
+    paths = [(f"{where}.egg_cache", site["egg_cache"])] if site.get("egg_cache") else []
+    paths += [
+        (f"{where}.extra_site_directories", path)
+        for path in site.get("extra_site_directories") or []
+    ]
+    for key, path in paths:
+        problems += _absolute(key, path)
+    cache, parent = str(site.get("egg_cache") or ""), environments_dir.rstrip("/")
+    if parent and (cache + "/").startswith(parent + "/"):
+        problems.append(
+            f"{where}.egg_cache is {cache!r}; it has to lie outside of trac_environments_dir ({parent}), "
+            "whose every directory Trac takes for an environment."
+        )
+    return problems
+
+
+def _absolute(key: str, path: object) -> Problems:
+    problems = _match(key, path, _PATH, "absolute paths of letters, digits and . _ - + @")
+    if ".." in str(path).split("/"):
+        problems.append(f"{key} is {path!r}; the part '..' is not allowed.")
+    return problems
+
+
+def runtime_problems(variables: t.Mapping[str, t.Any]) -> Problems:
+    """Problems of the variables of role `trac_runtime`, by their names."""
+    problems: Problems = []
+    for name in ("trac_runtime_venv", "trac_runtime_home"):
+        problems += _absolute(name, variables[name])
+        if str(variables[name]).rstrip("/").count("/") < 2 and problems == []:
+            problems.append(
+                f"{name} is {variables[name]!r}; it has to be a directory of its own, such as /srv/trac."
+            )
+    for name in ("trac_runtime_user", "trac_runtime_group"):
+        problems += _match(
+            name, variables[name], _ACCOUNT, "names of accounts: a-z, 0-9, '_' and '-'"
+        )
+        if variables[name] in ("root", "www-data"):
+            problems.append(
+                f"{name} is {variables[name]!r}; Trac needs an account of its own, neither root nor Apache's."
+            )
+    version = variables["trac_runtime_version"]
+    problems += _match(
+        "trac_runtime_version",
+        version,
+        re.compile(r"1\.(6|[7-9])(\.\d+)*((a|b|rc|\.dev|\.post)\d+)?\Z"),
+        'releases of Trac from "1.6" on, in quotes',
+    )
+    known = ["babel", "pygments", "docutils", "textile"]
+    problems += [
+        f"trac_runtime_extras holds {extra!r}; allowed are {', '.join(known)}."
+        for extra in variables["trac_runtime_extras"]
+        if extra not in known
+    ]
+    kinds = ["requirement", "wheel", "file"]
+    for index, plugin in enumerate(variables["trac_runtime_plugins"]):
+        key = f"trac_runtime_plugins[{index}]"
+        if not isinstance(plugin, t.Mapping) or len(plugin) != 1 or next(iter(plugin)) not in kinds:
+            problems.append(
+                f"{key} is {plugin!r}; it has to have exactly one of the keys {', '.join(kinds)}."
+            )
+            continue
+        kind, value = next(iter(plugin.items()))
+        if kind == "requirement":
+            problems += _match(
+                f"{key}.requirement",
+                value,
+                re.compile(r"[A-Za-z0-9]\S.*\Z"),
+                "requirements as pip reads them",
+            )
+        elif kind == "wheel":
+            problems += _match(
+                f"{key}.wheel",
+                value,
+                re.compile(r"(.*/)?[A-Za-z0-9._]+-[A-Za-z0-9._+!]+-[^/]+\.whl\Z"),
+                "paths of wheels: NAME-VERSION-....whl",
+            )
+        else:
+            problems += _match(
+                f"{key}.file",
+                value,
+                re.compile(r"(.*/)?[A-Za-z_][A-Za-z0-9_]*\.py\Z"),
+                "paths of Python files: NAME.py",
+            )
+    for name in variables["trac_runtime_pip_environment"]:
+        problems += _match(
+            "trac_runtime_pip_environment",
+            name,
+            re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z"),
+            "names of environment variables",
+        )
+    return problems
