@@ -10,13 +10,12 @@ import pathlib
 import typing as t
 
 import yaml
-
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _inventory
 
 _ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _options(role: str, variable: str) -> dict[str, t.Any]:
     """The keys that the role's argument specification allows in one item of a list."""
     text = (_ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")

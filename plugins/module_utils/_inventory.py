@@ -16,14 +16,14 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-Spec = t.Dict[str, t.Any]
-Problems = t.List[str]
+Spec = dict[str, t.Any]
+Problems = list[str]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
 _NAME_RULE = "lower case letters, digits, '_' and '-', beginning with a letter or digit"
 _MOUNT = re.compile(r"(/|(/[A-Za-z0-9._~-]+)+)\Z")
 _HOST = re.compile(
-    r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z", re.I
+    r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z", re.IGNORECASE
 )
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
 _PATH = re.compile(r"/[A-Za-z0-9._/+@-]*\Z")
