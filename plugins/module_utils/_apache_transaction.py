@@ -1,0 +1,340 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that change together: compared, tested as a candidate, journalled, written, put back.
+
+Nothing here knows about Ansible. A transaction is a mapping from absolute paths to the
+`Entry` that is wanted there; `plan` says what differs from the host, `check_candidate` asks
+Apache about it, `Journal` keeps what was there before, `apply` writes.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+import typing as t
+
+_JOURNAL_VERSION = 1
+_SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_TIMEOUT_SECONDS = 60
+
+# Loads the distribution's environment, then keeps everything that a test of the configuration
+# may touch (and that may not exist before the first start) inside the candidate.
+_TEST_SCRIPT = """
+if [ -r "$3/envvars" ]; then . "$3/envvars"; fi
+export APACHE_RUN_DIR="$1/.run" APACHE_LOCK_DIR="$1/.run" APACHE_PID_FILE="$1/.run/apache2.pid"
+exec "$2" -t -d "$1" -f "$1/apache2.conf"
+"""
+
+
+class TransactionError(Exception):
+    """A transaction that cannot go on, in words for the user."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What stands at a path: C(kind) is absent, file, link or other."""
+
+    kind: str
+    content: bytes = b""
+    mode: int = 0
+    target: str = ""
+    uid: int = -1
+    gid: int = -1
+
+    @classmethod
+    def file(cls, content: bytes, mode: int, uid: int = -1, gid: int = -1) -> Entry:
+        return cls("file", content=content, mode=mode, uid=uid, gid=gid)
+
+    @classmethod
+    def link(cls, target: str) -> Entry:
+        return cls("link", target=target)
+
+    @classmethod
+    def read(cls, path: str) -> Entry:
+        """The entry at a path of the host. Links are not followed."""
+        try:
+            found = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return ABSENT
+        if stat.S_ISLNK(found.st_mode):
+            return cls.link(os.readlink(path))
+        if not stat.S_ISREG(found.st_mode):
+            return cls("other", mode=found.st_mode)
+        with open(path, "rb") as stream:
+            content = stream.read()
+        return cls.file(
+            content, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
+        )
+
+    def satisfies(self, wanted: Entry) -> bool:
+        """Whether this entry of the host is what is wanted (-1 stands for any owner)."""
+        if self.kind != wanted.kind:
+            return False
+        if self.kind == "link":
+            return self.target == wanted.target
+        if self.kind != "file":
+            return True
+        return (
+            self.content == wanted.content
+            and self.mode == wanted.mode
+            and wanted.uid in (-1, self.uid)
+            and wanted.gid in (-1, self.gid)
+        )
+
+    def write(self, path: str) -> None:
+        """Put this entry at a path; a file or link that is there is replaced in one step."""
+        if self.kind == "absent":
+            if os.path.lexists(path):
+                os.unlink(path)
+            return
+        directory = os.path.dirname(path)
+        os.makedirs(directory, mode=0o755, exist_ok=True)
+        # The name ends in something that no Include of Apache picks up.
+        if self.kind == "link":
+            temporary = tempfile.mktemp(prefix=".trac-", suffix=".new", dir=directory)
+            os.symlink(self.target, temporary)
+        else:
+            handle, temporary = tempfile.mkstemp(
+                prefix=".trac-", suffix=".new", dir=directory
+            )
+        try:
+            if self.kind == "file":
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(self.content)
+                    os.fchmod(stream.fileno(), self.mode)
+                    if self.uid != -1 or self.gid != -1:
+                        os.fchown(stream.fileno(), self.uid, self.gid)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        except OSError:
+            if os.path.lexists(temporary):
+                os.unlink(temporary)
+            raise
+
+    def describe(self) -> str:
+        """The text that stands for this entry in a diff."""
+        if self.kind == "file":
+            return self.content.decode("utf-8", "replace")
+        if self.kind == "link":
+            return f"link to {self.target}\n"
+        return ""
+
+    def to_json(self) -> dict[str, t.Any]:
+        value = dataclasses.asdict(self)
+        value["content"] = base64.b64encode(self.content).decode("ascii")
+        return value
+
+    @classmethod
+    def from_json(cls, value: t.Mapping[str, t.Any]) -> Entry:
+        return cls(**{**value, "content": base64.b64decode(value["content"])})
+
+
+ABSENT = Entry("absent")
+
+Entries = dict[str, Entry]
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One path whose entry is not what is wanted."""
+
+    path: str
+    before: Entry
+    after: Entry
+
+    def diff(self) -> dict[str, str]:
+        header = "{} ({})"
+        return {
+            "before_header": header.format(self.path, _summary(self.before)),
+            "after_header": header.format(self.path, _summary(self.after)),
+            "before": self.before.describe(),
+            "after": self.after.describe(),
+        }
+
+
+def _summary(entry: Entry) -> str:
+    return f"file, mode {entry.mode:04o}" if entry.kind == "file" else entry.kind
+
+
+def plan(wanted: t.Mapping[str, Entry]) -> list[Change]:
+    """What has to change on the host, in the order of the paths wanted."""
+    changes = []
+    for path, after in wanted.items():
+        before = Entry.read(path)
+        if before.satisfies(after):
+            continue
+        if before.kind == "other":
+            raise TransactionError(
+                f"{path} is neither a regular file nor a symbolic link; remove it first."
+            )
+        changes.append(Change(path, before, after))
+    return changes
+
+
+def apply(changes: t.Sequence[Change]) -> None:
+    """Write all changes, or none of them."""
+    done: list[Change] = []
+    try:
+        for change in changes:
+            done.append(change)
+            change.after.write(change.path)
+    except OSError as error:
+        for change in reversed(done):
+            change.before.write(change.path)
+        raise TransactionError(
+            f"{changes[len(done) - 1].path} could not be written ({error}); "
+            "everything is as it was before."
+        ) from error
+
+
+class Journal:
+    """What stood at the paths of a transaction before it, kept until it is committed.
+
+    The file outlives a run that is killed. A later run adds to it and never overwrites what
+    is in it, so that a rollback leads to the last state that was seen to work.
+    """
+
+    def __init__(self, directory: str, name: str) -> None:
+        self.path = os.path.join(directory, f"{name}.json")
+
+    def exists(self) -> bool:
+        return os.path.exists(self.path)
+
+    def read(self) -> Entries:
+        try:
+            with open(self.path, "rb") as stream:
+                document = json.load(stream)
+            if document["version"] != _JOURNAL_VERSION:
+                raise TransactionError(f"{self.path} was written by another version.")
+            return {
+                path: Entry.from_json(value)
+                for path, value in document["before"].items()
+            }
+        except FileNotFoundError:
+            return {}
+        except (ValueError, KeyError, TypeError) as error:
+            raise TransactionError(f"{self.path} is damaged: {error}") from error
+
+    def record(self, changes: t.Sequence[Change]) -> None:
+        """Keep what stands before these changes, beside what an unfinished run has kept."""
+        before = {change.path: change.before for change in changes}
+        before.update(self.read())
+        document = {
+            "version": _JOURNAL_VERSION,
+            "before": {path: entry.to_json() for path, entry in before.items()},
+        }
+        directory = os.path.dirname(self.path)
+        if not os.path.isdir(directory):
+            os.makedirs(directory, mode=0o700)
+        Entry.file(json.dumps(document, indent=1).encode("ascii"), 0o600).write(
+            self.path
+        )
+
+    def remove(self) -> None:
+        if self.exists():
+            os.unlink(self.path)
+
+
+def find_apache(program: str = "apache2") -> str | None:
+    """The path of Apache's own program, or None where it is not installed."""
+    if os.path.isabs(program):
+        return program if os.access(program, os.X_OK) else None
+    return shutil.which(program, path=_SEARCH_PATH)
+
+
+def check_candidate(
+    wanted: t.Mapping[str, Entry], config_dir: str, apache: str
+) -> None:
+    """Let Apache read a copy of its configuration in which everything is as wanted.
+
+    Raises TransactionError with Apache's own words when it refuses. The host's configuration
+    is only read. What lies outside of the configuration's directory plays no part.
+    """
+    config_dir = config_dir.rstrip("/")
+    with tempfile.TemporaryDirectory(prefix="trac-candidate-") as temporary:
+        candidate = os.path.join(os.path.realpath(temporary), "apache2")
+        shutil.copytree(config_dir, candidate, symlinks=True)
+        os.mkdir(os.path.join(candidate, ".run"))
+        inside = re.compile(re.escape(config_dir) + r"(?=$|[/\"'\s])")
+        for path, entry in wanted.items():
+            if path.startswith(config_dir + "/"):
+                entry.write(candidate + path[len(config_dir) :])
+        _redirect(candidate, inside)
+        result = subprocess.run(
+            ["/bin/sh", "-c", _TEST_SCRIPT, "sh", candidate, apache, config_dir],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={"PATH": _SEARCH_PATH, "LC_ALL": "C"},
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+        )
+    if result.returncode != 0:
+        words = (
+            result.stdout.decode("utf-8", "replace")
+            .strip()
+            .replace(candidate, config_dir)
+        )
+        raise TransactionError(
+            f"Apache refuses the new configuration, which was not installed: {words}"
+        )
+
+
+def _redirect(candidate: str, inside: t.Pattern[str]) -> None:
+    """Let absolute paths into the configuration's directory lead into the candidate."""
+    for directory, names, files in os.walk(candidate):
+        for name in [*names, *files]:
+            path = os.path.join(directory, name)
+            if os.path.islink(path):
+                target = os.readlink(path)
+                moved = inside.sub(lambda _match: candidate, target, count=1)
+                if os.path.isabs(target) and moved != target:
+                    os.unlink(path)
+                    os.symlink(moved, path)
+            elif name.endswith((".conf", ".load")) and os.path.isfile(path):
+                with open(
+                    path, encoding="utf-8", errors="surrogateescape", newline=""
+                ) as stream:
+                    text = stream.read()
+                moved = inside.sub(lambda _match: candidate, text)
+                if moved != text:
+                    with open(
+                        path,
+                        "w",
+                        encoding="utf-8",
+                        errors="surrogateescape",
+                        newline="",
+                    ) as stream:
+                        stream.write(moved)
+
+
+def check_python(path: str, content: bytes, python: str) -> None:
+    """Let an interpreter compile a script that is to stand at a path, without running it."""
+    program = "import sys; compile(sys.stdin.buffer.read(), sys.argv[1], 'exec')"
+    try:
+        result = subprocess.run(
+            [python, "-I", "-c", program, path],
+            input=content,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+        )
+    except OSError as error:
+        raise TransactionError(
+            f"{path} cannot be checked, {python} does not run: {error}"
+        ) from error
+    if result.returncode != 0:
+        words = result.stdout.decode("utf-8", "replace").strip()
+        raise TransactionError(
+            f"{path} is no valid Python and was not installed: {words}"
+        )

@@ -1,0 +1,180 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Requests whose answers are compared with what a visitor should see.
+
+Connections go straight to the address in the URL: no proxy, no redirect, no cookie.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import html
+import http.client
+import re
+import time
+import typing as t
+import urllib.parse
+
+_TITLE = re.compile(r"<title(?:\s[^>]*)?>(.*?)</title\s*>", re.IGNORECASE | re.DOTALL)
+_WORKERS = 4
+_SHOWN_CHARACTERS = 80
+_LONGEST_BODY_BYTES = 4 * 1024 * 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """What to ask for, and what the answer has to be. None means: not looked at."""
+
+    name: str
+    url: str
+    host: str | None = None
+    status: tuple[int, ...] = (200,)
+    body: str | None = None
+    exact_body: str | None = None
+    title: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    status: int
+    body: bytes
+    charset: str = "utf-8"
+
+    @property
+    def text(self) -> str:
+        try:
+            return self.body.decode(self.charset, "replace")
+        except LookupError:
+            return self.body.decode("utf-8", "replace")
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """The outcome of a check; C(reason) is empty when all was as it should be."""
+
+    name: str
+    url: str
+    reason: str
+    status: int | None = None
+    title: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return not self.reason
+
+
+def squeeze(text: str) -> str:
+    """Text with every run of white space made one blank, as a browser shows it."""
+    return " ".join(text.split())
+
+
+def page_title(text: str) -> str | None:
+    """The title of an HTML page as a reader sees it, or None where there is none."""
+    found = _TITLE.search(text)
+    return squeeze(html.unescape(found.group(1))) if found else None
+
+
+def has_phrase(text: str, phrase: str) -> bool:
+    """Whether a phrase stands in a text as whole words, so that "One" is not in "Onega"."""
+    phrase = squeeze(phrase)
+    before = r"(?<!\w)" if re.match(r"\w", phrase) else ""
+    after = r"(?!\w)" if re.search(r"\w\Z", phrase) else ""
+    return re.search(before + re.escape(phrase) + after, text) is not None
+
+
+def fetch(check: Check, timeout: float) -> Answer:
+    """One GET. Raises OSError or http.client.HTTPException when there is no answer."""
+    parts = urllib.parse.urlsplit(check.url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{check.url!r} is no http or https URL.")
+    kind = (
+        http.client.HTTPSConnection
+        if parts.scheme == "https"
+        else http.client.HTTPConnection
+    )
+    connection = kind(parts.hostname, parts.port, timeout=timeout)
+    target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
+    try:
+        headers = {
+            "Host": check.host or parts.netloc.rpartition("@")[2],
+            "Connection": "close",
+        }
+        connection.request("GET", target, headers=headers)
+        response = connection.getresponse()
+        charset = response.headers.get_content_charset("utf-8")
+        return Answer(response.status, response.read(_LONGEST_BODY_BYTES), charset)
+    finally:
+        connection.close()
+
+
+def judge(check: Check, answer: Answer) -> str:
+    """What is wrong with an answer, in words; empty when nothing is."""
+    if answer.status not in check.status:
+        wanted = " or ".join(str(status) for status in check.status)
+        title = page_title(answer.text)
+        seen = f", titled {title!r}" if title else ""
+        return f"answered with status {answer.status}{seen}; expected {wanted}"
+    text = answer.text
+    if check.exact_body is not None and text != check.exact_body:
+        return (
+            f"answered {_shorten(text)}; expected exactly {_shorten(check.exact_body)}"
+        )
+    if check.body is not None and check.body not in text:
+        return (
+            f"answered {_shorten(text)}, in which {_shorten(check.body)} does not occur"
+        )
+    if check.title is not None:
+        title = page_title(text)
+        if title is None:
+            return f"answered without a title; expected {squeeze(check.title)!r} in it"
+        if not has_phrase(title, check.title):
+            return f"has the title {title!r}; expected {squeeze(check.title)!r} in it"
+    return ""
+
+
+def _shorten(text: str) -> str:
+    return repr(
+        text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+    )
+
+
+def run_check(check: Check, timeout: float) -> Result:
+    try:
+        answer = fetch(check, timeout)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        words = str(error) or type(error).__name__
+        return Result(check.name, check.url, f"did not answer: {words}")
+    return Result(
+        check.name,
+        check.url,
+        judge(check, answer),
+        answer.status,
+        page_title(answer.text),
+    )
+
+
+def run_checks(
+    checks: t.Sequence[Check],
+    timeout: float,
+    retries: int,
+    delay: float,
+    sleep: t.Callable[[float], None] = time.sleep,
+) -> list[Result]:
+    """Run all checks, then those that failed again, until all pass or the retries are used up."""
+    results: dict[int, Result] = {}
+    with concurrent.futures.ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+        for attempt in range(retries + 1):
+            if attempt:
+                sleep(delay)
+            todo = [
+                index
+                for index in range(len(checks))
+                if index not in results or not results[index].ok
+            ]
+            found = pool.map(lambda index: run_check(checks[index], timeout), todo)
+            results.update(zip(todo, found))
+            if all(result.ok for result in results.values()):
+                break
+    return [results[index] for index in range(len(checks))]

@@ -1,0 +1,349 @@
+#!/usr/bin/python
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: apache_transaction
+short_description: Change Apache's configuration as a whole, with a way back
+version_added: "0.1.0"
+author: The trac.mod_wsgi maintainers (@trac-mod-wsgi)
+description:
+  - Installs and removes files and symbolic links of Apache's configuration, and scripts that it
+    serves, in one step.
+  - Before anything is written, Apache itself reads a copy of its configuration with all changes in
+    it. When it refuses, the module fails with Apache's own message and the host stays as it was.
+  - What stood there before goes to a journal. After the reload and a look at the running site, the
+    transaction is either V(committed), which removes the journal, or V(rolled_back), which puts
+    everything back.
+  - A journal that is found by O(state=present) is left over from a run that was interrupted between
+    the two. The module then reports a change, so that reload and verification happen again, and
+    keeps the oldest content for a rollback.
+extends_documentation_fragment:
+  - trac.mod_wsgi._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Compares and lets Apache test the candidate, but writes nothing.
+      - Where Apache is not installed, the change is predicted without the test.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  name:
+    description:
+      - The name of the transaction and of its journal.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) makes the changes and leaves a journal behind.
+      - V(committed) declares them good and removes the journal.
+      - V(rolled_back) restores what the journal holds and removes it. Without a journal nothing
+        happens.
+    type: str
+    choices: [present, committed, rolled_back]
+    default: present
+  files:
+    description:
+      - Regular files. They belong to the account that runs the module, which is usually C(root).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: The absolute path of the file.
+        type: path
+        required: true
+      content:
+        description: The whole content of the file.
+        type: str
+        required: true
+      mode:
+        description: The permissions, octal digits in quotes.
+        type: str
+        default: "0644"
+      check:
+        description:
+          - V(python) compiles the content with the interpreter O(python) before anything is written.
+        type: str
+        choices: [none, python]
+        default: none
+  links:
+    description:
+      - Symbolic links, such as those of C(conf-enabled).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: The absolute path of the link.
+        type: path
+        required: true
+      target:
+        description: What the link points to, as it is to be written.
+        type: str
+        required: true
+  absent:
+    description:
+      - Absolute paths of files and links to remove.
+    type: list
+    elements: path
+    default: []
+  python:
+    description:
+      - The interpreter for files with O(files[].check=python).
+    type: path
+  skip_test:
+    description:
+      - Only predict, without Apache's and Python's opinion. Honoured in check mode only, for hosts
+        on which the modules, accounts or interpreters do not exist yet.
+    type: bool
+    default: false
+  config_dir:
+    description:
+      - The directory of Apache's configuration, with C(apache2.conf) and C(envvars) in it.
+    type: path
+    default: /etc/apache2
+  apache:
+    description:
+      - Apache's own program, as a name or an absolute path.
+    type: str
+    default: apache2
+  journal_dir:
+    description:
+      - Where the journal is kept. Created with mode 0700.
+    type: path
+    default: /var/lib/trac-mod-wsgi
+"""
+
+EXAMPLES = r"""
+- name: Install a virtual host and its script
+  trac.mod_wsgi.apache_transaction:
+    name: example
+    python: /opt/trac/bin/python
+    files:
+      - path: /srv/trac/sites/example/trac.wsgi
+        content: "{{ lookup('ansible.builtin.template', 'trac.wsgi.j2') }}"
+        check: python
+      - path: /etc/apache2/sites-available/example.conf
+        content: "{{ lookup('ansible.builtin.template', 'example.conf.j2') }}"
+    links:
+      - path: /etc/apache2/sites-enabled/example.conf
+        target: ../sites-available/example.conf
+  notify: Reload Apache
+
+- name: Declare the change good
+  trac.mod_wsgi.apache_transaction:
+    name: example
+    state: committed
+
+- name: Put everything back
+  trac.mod_wsgi.apache_transaction:
+    name: example
+    state: rolled_back
+  notify: Reload Apache
+"""
+
+RETURN = r"""
+paths:
+  description: The paths that were changed, or that would be in check mode, or that were restored.
+  type: list
+  elements: str
+  returned: success
+  sample: [/etc/apache2/sites-available/000-trac.conf]
+tested:
+  description: Whether Apache has read the candidate and found it good.
+  type: bool
+  returned: O(state=present)
+resumed:
+  description: Whether the journal of an interrupted run was found.
+  type: bool
+  returned: O(state=present)
+"""
+
+import os
+import re
+import subprocess
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_transaction import (
+    ABSENT,
+    Change,
+    Entries,
+    Entry,
+    Journal,
+    TransactionError,
+    apply,
+    check_candidate,
+    check_python,
+    find_apache,
+    plan,
+)
+
+Result = dict[str, t.Any]
+
+
+class Transaction:
+    """The module's work, from its parameters to its result."""
+
+    def __init__(self, params: t.Mapping[str, t.Any], check_mode: bool) -> None:
+        self.params = params
+        self.check_mode = check_mode
+        if not re.match(r"[A-Za-z0-9_-]+\Z", params["name"]):
+            raise TransactionError("name may hold letters, digits, '_' and '-' only.")
+        self.journal = Journal(params["journal_dir"], params["name"])
+
+    def run(self) -> Result:
+        state = self.params["state"]
+        if state == "committed":
+            return self._commit()
+        return self._roll_back() if state == "rolled_back" else self._present()
+
+    def _wanted(self) -> Entries:
+        root = os.geteuid() == 0
+        owner = {"uid": 0, "gid": 0} if root else {"uid": os.geteuid()}
+        wanted: Entries = {}
+        for item in self.params["files"]:
+            if not re.match(r"0?[0-7]{3}\Z", item["mode"]):
+                raise TransactionError(
+                    f"{item['path']}: mode {item['mode']!r} is no octal number."
+                )
+            content = item["content"].encode("utf-8", "surrogateescape")
+            self._add(
+                wanted, item["path"], Entry.file(content, int(item["mode"], 8), **owner)
+            )
+        for item in self.params["links"]:
+            self._add(wanted, item["path"], Entry.link(item["target"]))
+        for path in self.params["absent"]:
+            self._add(wanted, path, ABSENT)
+        return wanted
+
+    @staticmethod
+    def _add(wanted: Entries, path: str, entry: Entry) -> None:
+        if not os.path.isabs(path) or os.path.normpath(path) != path:
+            raise TransactionError(f"{path!r} is not a plain absolute path.")
+        if path in wanted:
+            raise TransactionError(f"{path} is named twice.")
+        wanted[path] = entry
+
+    def _present(self) -> Result:
+        wanted = self._wanted()
+        changes = plan(wanted)
+        resumed = self.journal.exists()
+        tested = self._test(wanted, changes) if changes else False
+        if not self.check_mode and changes:
+            self.journal.record(changes)
+            try:
+                apply(changes)
+            except TransactionError:
+                if not resumed:
+                    self.journal.remove()
+                raise
+        return _result(
+            changes, changed=bool(changes) or resumed, tested=tested, resumed=resumed
+        )
+
+    def _test(self, wanted: Entries, changes: t.Sequence[Change]) -> bool:
+        if self.check_mode and self.params["skip_test"]:
+            return False
+        changed = {change.path for change in changes}
+        for item in self.params["files"]:
+            if item["check"] == "python" and item["path"] in changed:
+                if not self.params["python"]:
+                    raise TransactionError(
+                        "python is required for files with check: python."
+                    )
+                check_python(
+                    item["path"], wanted[item["path"]].content, self.params["python"]
+                )
+        apache = find_apache(self.params["apache"])
+        if apache is None:
+            if self.check_mode:
+                return False
+            raise TransactionError(
+                f"Apache ({self.params['apache']}) is not installed; nothing was changed."
+            )
+        check_candidate(wanted, self.params["config_dir"], apache)
+        return True
+
+    def _commit(self) -> Result:
+        if not self.check_mode:
+            self.journal.remove()
+        return _result([], changed=False)
+
+    def _roll_back(self) -> Result:
+        changes = plan(self.journal.read())
+        changed = self.journal.exists()
+        if not self.check_mode:
+            apply(changes)
+            self.journal.remove()
+        return _result(changes, changed=changed)
+
+
+def _result(changes: t.Sequence[Change], **more: object) -> Result:
+    return {
+        "paths": [change.path for change in changes],
+        "diff": [change.diff() for change in changes],
+        **more,
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {
+                "type": "str",
+                "choices": ["present", "committed", "rolled_back"],
+                "default": "present",
+            },
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "content": {"type": "str", "required": True},
+                    "mode": {"type": "str", "default": "0644"},
+                    "check": {
+                        "type": "str",
+                        "choices": ["none", "python"],
+                        "default": "none",
+                    },
+                },
+            },
+            "links": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "target": {"type": "str", "required": True},
+                },
+            },
+            "absent": {"type": "list", "elements": "path", "default": []},
+            "python": {"type": "path"},
+            "skip_test": {"type": "bool", "default": False},
+            "config_dir": {"type": "path", "default": "/etc/apache2"},
+            "apache": {"type": "str", "default": "apache2"},
+            "journal_dir": {"type": "path", "default": "/var/lib/trac-mod-wsgi"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = Transaction(module.params, module.check_mode).run()
+    except TransactionError as error:
+        module.fail_json(msg=str(error))
+    except (OSError, subprocess.TimeoutExpired) as error:
+        module.fail_json(msg=f"The transaction {module.params['name']} failed: {error}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,335 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Transactions on real directories, with a stand-in for Apache."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import stat
+import sys
+from typing import Any
+
+import pytest
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _apache_transaction as logic,
+)
+from ansible_collections.trac.mod_wsgi.plugins.modules.apache_transaction import (
+    Transaction,
+)
+
+# Reads every enabled site of the directory that it is given, as Apache would.
+FAKE_APACHE = r"""#!/bin/sh
+[ "$1" = -t ] && [ "$2" = -d ] && [ "$4" = -f ] || exit 9
+[ "$LOADED" = yes ] || { echo "envvars were not loaded"; exit 9; }
+[ -d "$APACHE_RUN_DIR" ] || { echo "no run directory"; exit 9; }
+echo "$3" >> "$CALLS"
+for site in "$3"/sites-enabled/*; do
+  if grep -q Bogus "$site"; then
+    echo "AH00526: Syntax error on line 1 of $site:"; echo "Invalid command 'Bogus'"; exit 1
+  fi
+done
+echo "Syntax OK" >&2
+"""
+
+
+class Host:
+    """A configuration of Apache in a directory."""
+
+    def __init__(self, root: pathlib.Path) -> None:
+        self.root = root
+        self.config = root / "apache2"
+        self.journal = root / "journal"
+        self.calls = root / "calls"
+        for name in ("sites-available", "sites-enabled"):
+            (self.config / name).mkdir(parents=True)
+        (self.config / "apache2.conf").write_text(
+            f"IncludeOptional {self.config}/sites-enabled/*\n"
+        )
+        (self.config / "envvars").write_text(f"export LOADED=yes CALLS={self.calls}\n")
+        self.available = self.config / "sites-available" / "a.conf"
+        self.enabled = self.config / "sites-enabled" / "a.conf"
+        self.apache = root / "fake-apache2"
+        self.apache.write_text(FAKE_APACHE)
+        self.apache.chmod(0o755)
+
+    def run(self, check_mode: bool = False, **changed: Any) -> dict[str, Any]:
+        params: dict[str, Any] = {
+            "name": "test",
+            "state": "present",
+            "files": [],
+            "links": [],
+            "absent": [],
+            "python": sys.executable,
+            "skip_test": False,
+            "config_dir": str(self.config),
+            "apache": str(self.apache),
+            "journal_dir": str(self.journal),
+        }
+        return Transaction({**params, **changed}, check_mode).run()
+
+    def site(self, content: str, mode: str = "0644", **more: Any) -> dict[str, Any]:
+        """The parameters that put a site with this content live."""
+        return {
+            "files": [self.file(self.available, content, mode=mode)],
+            "links": [
+                {"path": str(self.enabled), "target": "../sites-available/a.conf"}
+            ],
+            **more,
+        }
+
+    @staticmethod
+    def file(
+        path: pathlib.Path, content: str, mode: str = "0644", check: str = "none"
+    ) -> Any:
+        return {"path": str(path), "content": content, "mode": mode, "check": check}
+
+    def tree(self) -> dict[str, str]:
+        """Everything below the root but the records of the calls, with its content."""
+        found = {}
+        for path in sorted(self.root.rglob("*")):
+            if path.is_symlink():
+                found[str(path)] = "-> " + os.readlink(path)
+            elif path.is_file() and path != self.calls:
+                found[str(path)] = (
+                    f"{stat.S_IMODE(path.stat().st_mode):o} {path.read_text()}"
+                )
+        return found
+
+
+@pytest.fixture
+def host(tmp_path: pathlib.Path) -> Host:
+    return Host(tmp_path)
+
+
+def test_it_installs_files_and_links_and_then_reports_no_change(host: Host) -> None:
+    result = host.run(**host.site("Good\n"))
+    assert result["changed"] and result["tested"] and not result["resumed"]
+    assert result["paths"] == [str(host.available), str(host.enabled)]
+    assert host.enabled.read_text() == "Good\n"
+    assert os.readlink(host.enabled) == "../sites-available/a.conf"
+    host.run(state="committed")
+    again = host.run(**host.site("Good\n"))
+    assert not again["changed"] and again["paths"] == [] and again["diff"] == []
+
+
+def test_no_temporary_file_stays(host: Host) -> None:
+    host.run(**host.site("Good\n"))
+    host.run(state="committed")
+    assert [
+        path for path in host.tree() if ".trac-" in path or "candidate" in path
+    ] == []
+
+
+def test_the_diff_shows_each_file_before_and_after(host: Host) -> None:
+    host.run(**host.site("Old\n"))
+    diff = host.run(**host.site("New\n"))["diff"]
+    assert [(part["before"], part["after"]) for part in diff] == [("Old\n", "New\n")]
+
+
+def test_a_mode_that_differs_is_a_change(host: Host) -> None:
+    host.run(**host.site("Good\n"))
+    host.available.chmod(0o666)
+    assert host.run(**host.site("Good\n"))["paths"] == [str(host.available)]
+    assert stat.S_IMODE(host.available.stat().st_mode) == 0o644
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_an_owner_that_differs_is_a_change(host: Host) -> None:
+    host.run(**host.site("Good\n"))
+    os.chown(host.available, 1234, 1234)
+    assert host.run(**host.site("Good\n"))["changed"]
+    assert host.available.stat().st_uid == 0
+
+
+def test_check_mode_tells_the_same_and_writes_nothing(host: Host) -> None:
+    before = host.tree()
+    predicted = host.run(check_mode=True, **host.site("Good\n"))
+    assert host.tree() == before
+    assert predicted["tested"]
+    real = host.run(**host.site("Good\n"))
+    assert predicted == real
+
+
+def test_a_refused_candidate_leaves_the_host_as_it_was(host: Host) -> None:
+    host.run(**host.site("Good\n"))
+    host.run(state="committed")
+    before = host.tree()
+    for check_mode in (True, False):
+        with pytest.raises(logic.TransactionError) as caught:
+            host.run(check_mode=check_mode, **host.site("Bogus\n"))
+        assert (
+            f"Syntax error on line 1 of {host.enabled}:\nInvalid command 'Bogus'"
+            in str(caught.value)
+        )
+        assert host.tree() == before
+
+
+def test_the_candidate_is_a_copy_and_goes_away(host: Host) -> None:
+    host.run(**host.site("Good\n"))
+    (candidate,) = host.calls.read_text().split()
+    assert not candidate.startswith(str(host.root))
+    assert not os.path.exists(candidate)
+
+
+def test_removals_are_part_of_the_candidate(host: Host) -> None:
+    host.available.write_text("Bogus\n")
+    host.enabled.symlink_to("../sites-available/a.conf")
+    result = host.run(absent=[str(host.enabled)])
+    assert result["changed"] and not host.enabled.is_symlink()
+    host.run(state="rolled_back")
+    assert os.readlink(host.enabled) == "../sites-available/a.conf"
+
+
+def test_absolute_paths_into_the_configuration_lead_into_the_candidate(
+    host: Host, tmp_path: pathlib.Path
+) -> None:
+    # The link, as it would be after an upgrade from an old a2ensite.
+    host.enabled.symlink_to(host.available)
+    host.available.write_text("Good\n")
+    host.apache.write_text(
+        '#!/bin/sh\ncat "$3/sites-enabled/a.conf" "$3/apache2.conf"; readlink "$3/sites-enabled/a.conf"; exit 1\n'
+    )
+    with pytest.raises(logic.TransactionError) as caught:
+        host.run(files=[host.file(host.available, "Newer\n")])
+    assert "Newer" in str(caught.value)
+    # In the words for the user the candidate's path has become the real one again.
+    assert f"IncludeOptional {host.config}/sites-enabled/*" in str(caught.value)
+    assert str(host.available) in str(caught.value)
+
+
+def test_a_rollback_restores_contents_modes_links_and_absence(host: Host) -> None:
+    host.run(**host.site("Old\n", mode="0600"))
+    host.run(state="committed")
+    before = host.tree()
+    script = host.root / "sites" / "x" / "trac.wsgi"
+    host.run(
+        files=[
+            host.file(host.available, "New\n"),
+            host.file(script, "pass\n", check="python"),
+        ],
+        absent=[str(host.enabled)],
+    )
+    assert script.exists()
+    result = host.run(state="rolled_back")
+    assert result["changed"] and sorted(result["paths"]) == sorted(
+        [str(host.available), str(script), str(host.enabled)]
+    )
+    assert host.tree() == before
+    assert not host.run(state="rolled_back")["changed"]
+
+
+def test_a_rollback_in_check_mode_only_says_so(host: Host) -> None:
+    host.run(**host.site("Good\n"))
+    before = host.tree()
+    assert host.run(check_mode=True, state="rolled_back")["changed"]
+    assert not host.run(check_mode=True, state="committed")["changed"]
+    assert host.tree() == before
+
+
+def test_an_interrupted_run_is_taken_up_again(host: Host) -> None:
+    host.run(**host.site("Works\n"))
+    host.run(state="committed")
+    before = host.tree()
+    host.run(**host.site("Unseen\n"))  # killed before it was verified
+    again = host.run(**host.site("Unseen\n"))
+    assert again["changed"] and again["resumed"] and again["paths"] == []
+    host.run(**host.site("Unseen, too\n"))
+    host.run(state="rolled_back")
+    assert host.tree() == before
+
+
+def test_the_journal_is_for_root_only(host: Host) -> None:
+    host.run(**host.site("Good\n"))
+    assert stat.S_IMODE(host.journal.stat().st_mode) == 0o700
+    assert stat.S_IMODE((host.journal / "test.json").stat().st_mode) == 0o600
+
+
+def test_a_damaged_journal_is_named(host: Host) -> None:
+    host.journal.mkdir()
+    (host.journal / "test.json").write_text("{")
+    with pytest.raises(logic.TransactionError, match="test.json is damaged"):
+        host.run(state="rolled_back")
+
+
+def test_a_write_that_fails_leaves_everything_as_it_was(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.run(**host.site("Old\n"))
+    host.run(state="committed")
+    before = host.tree()
+    other = host.config / "sites-available" / "b.conf"
+    real = os.replace
+
+    def full(source: str, target: str) -> None:
+        if target == str(other):
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(
+        logic.TransactionError, match=r"b\.conf could not be written.*No space"
+    ):
+        host.run(files=[host.file(host.available, "New\n"), host.file(other, "New\n")])
+    assert host.tree() == before
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_python_that_does_not_compile_is_not_installed(
+    host: Host, check_mode: bool
+) -> None:
+    before = host.tree()
+    script = host.root / "trac.wsgi"
+    with pytest.raises(
+        logic.TransactionError, match=r"(?s)trac\.wsgi is no valid Python.*line 2"
+    ):
+        host.run(
+            check_mode, files=[host.file(script, "x = 1\ny = (\n", check="python")]
+        )
+    assert host.tree() == before
+
+
+def test_python_is_compiled_but_not_run(host: Host) -> None:
+    script, trace = host.root / "trac.wsgi", host.root / "trace"
+    host.run(files=[host.file(script, f"open({str(trace)!r}, 'w')\n", check="python")])
+    assert script.exists() and not trace.exists()
+
+
+def test_without_apache_check_mode_predicts_and_a_real_run_fails(host: Host) -> None:
+    host.apache.unlink()
+    predicted = host.run(check_mode=True, **host.site("Good\n"))
+    assert predicted["changed"] and not predicted["tested"]
+    with pytest.raises(
+        logic.TransactionError, match="is not installed; nothing was changed"
+    ):
+        host.run(**host.site("Good\n"))
+
+
+def test_skip_test_counts_in_check_mode_only(host: Host) -> None:
+    bad = host.site("Bogus\n", skip_test=True)
+    assert host.run(check_mode=True, **bad)["changed"]
+    with pytest.raises(logic.TransactionError, match="Invalid command"):
+        host.run(**bad)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"name": "../x"}, "name may hold"),
+        ({"absent": ["relative"]}, "not a plain absolute path"),
+        ({"absent": ["/a/../b"]}, "not a plain absolute path"),
+        ({"absent": ["/nowhere/a", "/nowhere/a"]}, "named twice"),
+        (
+            {"files": [Host.file(pathlib.Path("/nowhere/a"), "", mode="rw")]},
+            "no octal number",
+        ),
+        ({"absent": ["/tmp"]}, "neither a regular file nor a symbolic link"),
+    ],
+)
+def test_bad_parameters_are_named(
+    host: Host, params: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(logic.TransactionError, match=message):
+        host.run(**params)

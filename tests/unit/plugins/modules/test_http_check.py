@@ -1,0 +1,201 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Checks against a real HTTP server on this machine."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._http_check import (
+    Check,
+    Result,
+    has_phrase,
+    page_title,
+    run_checks,
+)
+
+PAGES: dict[str, tuple[int, str, str]] = {
+    "/trac": (
+        200,
+        "text/html",
+        "<head><title>\n  WikiStart –\n  One &amp; &#34;Two&#34; 100% {{x}}\n</title>",
+    ),
+    "/private": (
+        403,
+        "text/html;charset=utf-8",
+        "<title>Forbidden – My Project</title>",
+    ),
+    "/hello": (200, "text/plain", "Hello World!"),
+    "/away": (302, "text/html", "<title>My Project</title>"),
+    "/broken": (500, "text/html", "<title>Oops</title>"),
+}
+
+
+class Site(http.server.ThreadingHTTPServer):
+    failures_left = 0
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        status, kind, text = PAGES.get(self.path, (404, "text/plain", ""))
+        if self.path == "/host":
+            status, text = 200, self.headers["Host"]
+        if self.path == "/slow-start":
+            assert isinstance(self.server, Site)
+            status, text = (503, "") if self.server.failures_left else (200, "up")
+            self.server.failures_left = max(0, self.server.failures_left - 1)
+        body = text.encode("utf-8")
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Location", "/trac")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    # A proxy of the environment must not come between.
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with Site(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+
+
+def ask(site: Site, path: str, retries: int = 0, **expected: Any) -> Result:
+    url = f"http://127.0.0.1:{site.server_port}{path}"
+    (result,) = run_checks([Check("it", url, **expected)], 5, retries=retries, delay=0)
+    return result
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/trac", {}),
+        ("/trac", {"title": 'One & "Two"  100% {{x}}'}),
+        ("/trac", {"title": "One"}),
+        ("/trac", {"body": "WikiStart"}),
+        ("/private", {"status": (200, 403), "title": "My Project"}),
+        ("/hello", {"exact_body": "Hello World!"}),
+        ("/host", {"host": "trac.example.org", "exact_body": "trac.example.org"}),
+        ("/away", {"status": (302,)}),
+    ],
+)
+def test_what_is_as_expected_passes(
+    site: Site, path: str, expected: dict[str, Any]
+) -> None:
+    result = ask(site, path, **expected)
+    assert result.ok, result.reason
+
+
+@pytest.mark.parametrize(
+    ("path", "expected", "reason"),
+    [
+        (
+            "/trac",
+            {"title": "Two Hundred"},
+            "has the title 'WikiStart – One & \"Two\" 100% {{x}}'; expected 'Two Hundred' in it",
+        ),
+        ("/trac", {"title": "On"}, "expected 'On' in it"),
+        ("/hello", {"title": "My Project"}, "without a title"),
+        (
+            "/hello",
+            {"exact_body": "Hello"},
+            "answered 'Hello World!'; expected exactly 'Hello'",
+        ),
+        ("/hello", {"body": "hello"}, "in which 'hello' does not occur"),
+        ("/broken", {"title": "Oops"}, "status 500, titled 'Oops'; expected 200"),
+        ("/missing", {"status": (200, 403)}, "status 404; expected 200 or 403"),
+        ("/away", {"title": "My Project"}, "status 302"),
+    ],
+)
+def test_what_is_not_is_said(
+    site: Site, path: str, expected: dict[str, Any], reason: str
+) -> None:
+    result = ask(site, path, **expected)
+    assert not result.ok
+    assert reason in result.reason
+
+
+def test_a_closed_port_is_said() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/"
+        (result,) = run_checks([Check("it", url)], 5, retries=0, delay=0)
+    assert "did not answer: [Errno 111]" in result.reason
+
+
+def test_a_url_of_another_kind_is_said() -> None:
+    (result,) = run_checks([Check("it", "ftp://localhost/")], 5, retries=0, delay=0)
+    assert "no http or https URL" in result.reason
+
+
+def test_a_server_that_is_silent_is_given_up(site: Site) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        (result,) = run_checks([Check("it", url)], 0.2, retries=0, delay=0)
+    assert "timed out" in result.reason
+
+
+def test_only_what_failed_is_asked_again_until_it_passes(site: Site) -> None:
+    site.failures_left = 2
+    pauses: list[float] = []
+    base = f"http://127.0.0.1:{site.server_port}"
+    checks = [Check("a", f"{base}/slow-start"), Check("b", f"{base}/hello")]
+    results = run_checks(checks, 5, retries=5, delay=3, sleep=pauses.append)
+    assert [(result.name, result.ok) for result in results] == [
+        ("a", True),
+        ("b", True),
+    ]
+    assert pauses == [3, 3]
+
+
+def test_retries_end(site: Site) -> None:
+    site.failures_left = 9
+    assert "status 503" in ask(site, "/slow-start", retries=2).reason
+    assert site.failures_left == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("<TITLE lang=en>a</TITLE >", "a"),
+        ("<title></title>", ""),
+        ("no title", None),
+        ("<title>a<b></title> <title>c</title>", "a<b>"),
+        ("<title>&lt;b&gt; &#233; é</title>", "<b> é é"),
+    ],
+)
+def test_titles(text: str, title: str | None) -> None:
+    assert page_title(text) == title
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase", "found"),
+    [
+        ("WikiStart – One", "One", True),
+        ("WikiStart – Onega", "One", False),
+        ("WikiStart – Zone", "one", False),
+        ("C++", "C++", True),
+        ("x – (a) [b] .*", "(a)  [b] .*", True),
+        ("x – ab", ".*", False),
+        ("Ünï – Çodé", "Çodé", True),
+        ("Ünï – Çodéa", "Çodé", False),
+    ],
+)
+def test_phrases(text: str, phrase: str, found: bool) -> None:
+    assert has_phrase(text, phrase) is found
