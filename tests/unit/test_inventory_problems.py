@@ -1,0 +1,181 @@
+"""What is refused before a host is touched, and what is not: tables of cases."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.trac.mod_wsgi.plugins.filter import inventory_problems as filters
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _inventory
+
+
+def environment(**keys: t.Any) -> list[dict[str, t.Any]]:
+    return [{"name": "project", **keys}]
+
+
+@pytest.mark.parametrize(
+    "environments",
+    [
+        [],
+        environment(),
+        environment(title="A \"title\" with 'quotes', 100 %, {{ braces }}, ${dollar} and Ünïcödé ☃"),
+        environment(database="postgres://trac:p%40ss@db/project?schema=x"),
+        environment(config={"trac": {"debug_sql": False, "repository_sync_per_request": ""}}),
+        environment(config={"components": {"tracopt.versioncontrol.*": "enabled"}}),
+        environment(permissions={"admin": ["TRAC_ADMIN"], "authenticated": ["developers"]}),
+        [{"name": "a"}, {"name": "b-2_x"}, {"name": "0"}],
+    ],
+)
+def test_good_environments(environments: object) -> None:
+    assert filters.environment_problems(environments) == []
+
+
+@pytest.mark.parametrize(
+    ("environments", "words"),
+    [
+        ("project", ["trac_environments is 'project'", "list"]),
+        (["project"], ["trac_environments[0] is 'project'", "dictionary"]),
+        ([{}], ["trac_environments[0]", "name"]),
+        ([{"name": "../x"}], ["trac_environments[0].name is '../x'", "lower case letters"]),
+        ([{"name": "a b"}], ["trac_environments[0].name is 'a b'", "lower case letters"]),
+        ([{"name": '"; import os'}], ["trac_environments[0].name", "lower case letters"]),
+        ([{"name": ""}], ["trac_environments[0].name is ''", "lower case letters"]),
+        ([{"name": "project\n"}], ["trac_environments[0].name", "lower case letters"]),
+        ([{"name": "_x"}], ["trac_environments[0].name is '_x'"]),
+        ([{"name": "a"}, {"name": "a"}], ["trac_environments[1].name is 'a'", "unique"]),
+        (environment(titel="x"), ["unknown key titel", "title"]),
+        (environment(title="two\nlines"), ["trac_environments[0].title", "line breaks"]),
+        (environment(title=" "), ["trac_environments[0].title is empty"]),
+        (environment(database="oracle:x"), ["trac_environments[0].database", "sqlite:db/trac.db"]),
+        (environment(config=["x"]), ["trac_environments[0]", "config"]),
+        (environment(config={"a]b": {}}), ["trac_environments[0].config['a]b']"]),
+        (environment(config={"trac": "x"}), ["trac_environments[0].config['trac']", "dictionary"]),
+        (environment(config={"trac": {"a=b": "x"}}), ["config['trac']['a=b']"]),
+        (environment(config={"trac": {"a": ["x"]}}), ["config['trac']['a'] is list"]),
+        (environment(config={"trac": {"a": "x\x00"}}), ["config['trac']['a']", "NUL"]),
+        (environment(permissions={"joe": "TRAC_ADMIN"}), ["permissions['joe']", "list of actions"]),
+        (environment(permissions={"": ["TRAC_ADMIN"]}), ["permissions['']", "empty name"]),
+        (environment(state="gone"), ["trac_environments[0]", "state", "present"]),
+    ],
+)
+def test_bad_environments(environments: object, words: list[str]) -> None:
+    problems = filters.environment_problems(environments)
+    assert len(problems) == 1, problems
+    for word in words:
+        assert word in problems[0]
+
+
+def site(**keys: t.Any) -> dict[str, t.Any]:
+    return {"name": "trac", **keys}
+
+
+def site_problems(sites: object, **more: str) -> list[str]:
+    return filters.site_problems(sites, [{"name": "project"}], **more)
+
+
+@pytest.mark.parametrize(
+    "sites",
+    [
+        [],
+        [site()],
+        [site(mount="/", environment="project", mode="embedded", pooling="disabled")],
+        [site(mount="/a/b-c.d_e~f", server_name="trac.example.org", server_aliases=["t"])],
+        [site(), site(name="other", mount="/other"), site(name="third", server_name="x")],
+    ],
+)
+def test_good_sites(sites: object) -> None:
+    assert site_problems(sites, environments_dir="/srv/trac/environments") == []
+
+
+@pytest.mark.parametrize(
+    ("sites", "words"),
+    [
+        ([site(mount="trac")], ["trac_sites[0].mount is 'trac'", "a slash in front"]),
+        ([site(mount="/trac/")], ["trac_sites[0].mount", "none at the end"]),
+        ([site(mount="")], ["trac_sites[0].mount is ''"]),
+        ([site(mount="/a/../b")], ["trac_sites[0].mount", "'..'"]),
+        ([site(mount='/"x')], ["trac_sites[0].mount"]),
+        ([site(), site(name="b")], ["trac_sites[1].mount is '/trac'", "trac_sites[0]"]),
+        (
+            [site(server_name="A.org"), site(name="b", server_name="a.org")],
+            ["trac_sites[1].mount", "'a.org'"],
+        ),
+        (
+            [site(server_name="a"), site(name="b", server_name="c", server_aliases=["a"])],
+            ["trac_sites[1]", "host 'a'"],
+        ),
+        ([site(), site(mount="/b")], ["trac_sites[1].name is 'trac'", "unique"]),
+        ([site(name="A")], ["trac_sites[0].name is 'A'"]),
+        ([site(environment="nope")], ["trac_sites[0].environment is 'nope'", "project"]),
+        ([site(server_name="a b")], ["trac_sites[0].server_name", "host names"]),
+        ([site(mode="fast")], ["trac_sites[0]", "daemon", "embedded"]),
+        ([site(pooling=5)], ["trac_sites[0]", "enabled", "disabled"]),
+        ([site(port=80)], ["trac_sites[0] has the unknown key port", "mount"]),
+        ([site(processes=0)], ["trac_sites[0].processes is 0"]),
+        ([site(extra_site_directories=["lib"])], ["trac_sites[0].extra_site_directories is 'lib'"]),
+        ([site(egg_cache="/srv/trac/environments/eggs")], ["trac_sites[0].egg_cache", "outside"]),
+        ([site(mount="/hello-world")], ["trac_sites[0].mount", "trac_apache_hello_world_path"]),
+        (
+            [
+                site(mode="embedded"),
+                site(name="b", mount="/b", mode="embedded", pooling="disabled"),
+            ],
+            ["embedded", "the same"],
+        ),
+    ],
+)
+def test_bad_sites(sites: object, words: list[str]) -> None:
+    problems = site_problems(
+        sites, environments_dir="/srv/trac/environments/", hello_world_path="/hello-world"
+    )
+    assert len(problems) == 1, problems
+    for word in words:
+        assert word in problems[0]
+
+
+RUNTIME = {
+    "trac_runtime_version": "1.6",
+    "trac_runtime_venv": "/opt/trac",
+    "trac_runtime_user": "trac",
+    "trac_runtime_group": "trac",
+    "trac_runtime_home": "/srv/trac",
+    "trac_runtime_extras": ["babel", "textile"],
+    "trac_runtime_plugins": [
+        {"requirement": "TracTags>=0.12"},
+        {"wheel": "files/Our_Plugin-1.0.dev1-py3-none-any.whl"},
+        {"file": "hello.py"},
+    ],
+    "trac_runtime_pip_environment": {"PIP_CERT": "/x"},
+}
+
+
+def test_good_runtime() -> None:
+    assert _inventory.runtime_problems(RUNTIME) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("trac_runtime_version", "1.4.4"),
+        ("trac_runtime_version", 1.6),
+        ("trac_runtime_version", "1.6; import os"),
+        ("trac_runtime_venv", "opt/trac"),
+        ("trac_runtime_venv", "/opt"),
+        ("trac_runtime_venv", "/opt/../trac"),
+        ("trac_runtime_home", "/"),
+        ("trac_runtime_user", "root"),
+        ("trac_runtime_user", "www-data"),
+        ("trac_runtime_group", "a b"),
+        ("trac_runtime_extras", ["latex"]),
+        ("trac_runtime_plugins", [{"requirement": "-r x"}]),
+        ("trac_runtime_plugins", [{"wheel": "x.tar.gz"}]),
+        ("trac_runtime_plugins", [{"file": "my-plugin.py"}]),
+        ("trac_runtime_plugins", [{"file": "a.py", "requirement": "a"}]),
+        ("trac_runtime_plugins", ["TracTags"]),
+        ("trac_runtime_pip_environment", {"A=B": "x"}),
+    ],
+)
+def test_bad_runtime(name: str, value: object) -> None:
+    problems = _inventory.runtime_problems({**RUNTIME, name: value})
+    assert len(problems) == 1, problems
+    assert name in problems[0]
