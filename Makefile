@@ -10,7 +10,7 @@ export LC_ALL = C.UTF-8
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help site test lint sanity unit galaxy molecule clean
+.PHONY: help site test lint sanity unit galaxy molecule bench clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -30,6 +30,9 @@ lint sanity unit galaxy: ## Run one part of the tests
 molecule: ## Run one scenario: make molecule SCENARIO=default
 	@tools/venv requirements-dev.txt
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" tools/test molecule '$(SCENARIO)'
+
+bench: ## Run the benchmarks; tables go to docs/benchmarks
+	@benchmarks/first-site
 
 clean: ## Remove .venv and what the tools left behind
 	rm -rf .venv .ansible .mypy_cache .pytest_cache .ruff_cache
