@@ -1,0 +1,262 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an environment should be, and the report of what was done about it.
+
+Nothing here needs Trac: the module uses it under Ansible's Python, the worker under Trac's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+from dataclasses import asdict, dataclass, field
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _ini_edit, _secrets
+
+DEFAULT_DATABASE = "sqlite:db/trac.db"
+NAME_RULE = "[a-z0-9][a-z0-9_-]*"
+LEFTOVER = re.compile(r"\.[a-z0-9][a-z0-9_-]*\.creating-[0-9a-f]{8}\Z")
+
+_NAME = re.compile(NAME_RULE + r"\Z")
+_DATABASE = ("trac", "database")
+_TITLE = ("project", "name")
+
+OptionName = t.Tuple[str, str]
+
+
+class EnvironmentFailure(Exception):
+    """Why an environment cannot be brought into its wanted state."""
+
+
+@dataclass
+class EnvironmentSpec:
+    """The wanted state of one environment.
+
+    Options map (section, option) to the text that trac.ini should hold, or None when the option
+    should not stand there. Permissions are (subject, action or group) pairs.
+    """
+
+    name: str
+    options: dict[OptionName, str | None] = field(default_factory=dict)
+    permissions: list[tuple[str, str]] = field(default_factory=list)
+
+    def creation_options(self) -> dict[OptionName, str]:
+        """The options a new environment begins with."""
+        options: dict[OptionName, str | None] = {
+            _TITLE: self.name,
+            _DATABASE: DEFAULT_DATABASE,
+            **self.options,
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
+    def redactor(self) -> _secrets.Redactor:
+        """Knows the secrets among the options."""
+        redactor = _secrets.Redactor()
+        for (_section, option), value in self.options.items():
+            redactor.learn(option, value)
+        return redactor
+
+    def to_json(self) -> dict[str, t.Any]:
+        """A form that JSON can carry."""
+        return {
+            "name": self.name,
+            "options": [[*name, value] for name, value in self.options.items()],
+            "permissions": self.permissions,
+        }
+
+    @classmethod
+    def from_json(cls, document: t.Mapping[str, t.Any]) -> EnvironmentSpec:
+        """The reverse of to_json."""
+        return cls(
+            name=document["name"],
+            options={
+                (section, option): value for section, option, value in document["options"]
+            },
+            permissions=[(subject, action) for subject, action in document["permissions"]],
+        )
+
+
+@dataclass
+class Report:
+    """What was changed in one environment, or would be."""
+
+    name: str
+    created: bool = False
+    changes: list[str] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+    failure: str | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was changed."""
+        return bool(self.changes)
+
+    def create(self, spec: EnvironmentSpec) -> None:
+        """Note the creation, with everything that it sets."""
+        self.created = True
+        self.changes.append("create the environment")
+        for name, value in spec.creation_options().items():
+            self.option(name, None, value)
+        for subject, action in spec.permissions:
+            self.permission(subject, action)
+
+    def option(self, name: OptionName, old: str | None, new: str | None) -> None:
+        """Note the change of an option."""
+        section, option = name
+        if old is not None:
+            self.before.append(f"[{section}] {option} = {_secrets.shown(option, old)}")
+        if new is not None:
+            value = _secrets.shown(option, new)
+            if old is not None and value == _secrets.shown(option, old) != new:
+                value += " (changed)"
+            self.after.append(f"[{section}] {option} = {value}")
+        self.changes.append(f"{'remove' if new is None else 'set'} [{section}] {option}")
+
+    def permission(self, subject: str, action: str) -> None:
+        """Note the grant of a permission."""
+        self.after.append(f"permission {action} of {subject}")
+        self.changes.append(f"grant {action} to {subject}")
+
+    def to_json(self) -> dict[str, t.Any]:
+        """A form that JSON can carry."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: t.Mapping[str, t.Any]) -> Report:
+        """The reverse of to_json."""
+        return cls(**document)
+
+
+def value_text(value: object) -> str | None:
+    """A YAML value as trac.ini writes it; None stands for an option that is not there."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "enabled" if value else "disabled"
+    if isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        items = [value_text(item) for item in value if not isinstance(item, (list, tuple))]
+        if len(items) != len(value) or any(not item or "," in item for item in items):
+            raise ValueError("the items of a list have to be texts without commas, or numbers")
+        return ", ".join(str(item) for item in items)
+    raise ValueError(f"a {type(value).__name__} cannot be the value of an option")
+
+
+def _options(document: t.Mapping[str, t.Any]) -> tuple[dict[OptionName, str | None], list[str]]:
+    problems: list[str] = []
+    wanted: dict[OptionName, str | None] = {}
+    spelled: dict[OptionName, str] = {}
+
+    def want(section: str, option: str, value: object, source: str) -> None:
+        key = (section, _ini_edit.option_key(option))
+        try:
+            text = value_text(value)
+        except ValueError as e:
+            problems.append(f"[{section}] {option}: {e}")
+            return
+        reason = _ini_edit.problem(section, option, text)
+        if reason:
+            problems.append(f"[{section}] {option}: {reason}")
+        elif key in spelled and wanted[section, spelled[key]] != text:
+            problems.append(f"[{section}] {option}: two different values, one from {source}")
+        elif key not in spelled:
+            spelled[key] = option
+            wanted[section, option] = text
+
+    if document.get("title") is not None:
+        if "\n" in document["title"]:
+            problems.append("title: it has to be one line")
+        else:
+            want(*_TITLE, document["title"], "title")
+    if document.get("database") is not None:
+        want(*_DATABASE, document["database"], "database")
+    for section, options in (document.get("config") or {}).items():
+        if not isinstance(options, t.Mapping):
+            problems.append(f"config: [{section}] has to be a dictionary of options")
+            continue
+        for option, value in options.items():
+            want(str(section), str(option), value, "config")
+    if _DATABASE in wanted and not wanted[_DATABASE]:
+        problems.append("[trac] database: an environment cannot be without")
+    return wanted, problems
+
+
+def _permissions(document: t.Mapping[str, t.Any]) -> tuple[list[tuple[str, str]], list[str]]:
+    problems: list[str] = []
+    wanted: dict[tuple[str, str], None] = {}
+    for subject, actions in (document.get("permissions") or {}).items():
+        name = str(subject)
+        if name.isupper():
+            problems.append(f"permissions: {name!r} is in upper case, which Trac keeps for actions")
+        if not isinstance(actions, (list, tuple)):
+            problems.append(f"permissions: the actions of {name!r} have to be a list")
+            continue
+        for action in actions:
+            wanted[name, str(action)] = None
+    for text in {text for pair in wanted for text in pair}:
+        if not text or text != text.strip() or any(ord(c) < 32 or ord(c) == 127 for c in text):
+            problems.append(
+                f"permissions: {text!r} is empty, begins or ends with white space, "
+                "or holds a control character"
+            )
+    return list(wanted), sorted(problems)
+
+
+def read_specs(
+    documents: t.Iterable[t.Mapping[str, t.Any]],
+) -> tuple[list[EnvironmentSpec], list[str]]:
+    """The wanted environments, and everything that is wrong with them, in words."""
+    specs: list[EnvironmentSpec] = []
+    problems: list[str] = []
+    seen: set[str] = set()
+    for document in documents:
+        name = document["name"]
+        if not _NAME.match(name):
+            problems.append(f"environment {name!r}: the name has to match {NAME_RULE}")
+        if name in seen:
+            problems.append(f"environment {name!r}: listed twice")
+        seen.add(name)
+        options, wrong_options = _options(document)
+        permissions, wrong_permissions = _permissions(document)
+        wrong = wrong_options + wrong_permissions
+        problems += [f"environment {name!r}: {problem}" for problem in wrong]
+        specs.append(EnvironmentSpec(name, options, permissions))
+    return specs, problems
+
+
+def exists(path: str) -> bool:
+    """Whether there is an environment; False when there is room to create one."""
+    try:
+        entries = os.listdir(path)
+    except FileNotFoundError:
+        if os.path.islink(path):
+            raise EnvironmentFailure(f"{path} is a symbolic link to nowhere") from None
+        return False
+    except NotADirectoryError:
+        raise EnvironmentFailure(f"{path} is not a directory") from None
+    if "VERSION" in entries:
+        return True
+    if entries:
+        raise EnvironmentFailure(
+            f"{path} is not empty and no Trac environment (it has no file VERSION); "
+            "nothing in it was touched"
+        )
+    return False
+
+
+def leftovers(directory: str) -> list[str]:
+    """The directories that a run left behind which was killed while it created environments."""
+    try:
+        entries = sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return []
+    return [
+        entry
+        for entry in entries
+        if LEFTOVER.match(entry) and not os.path.islink(os.path.join(directory, entry))
+    ]

@@ -1,0 +1,73 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keep secrets out of everything that is shown.
+
+What is a secret is known by its name (``[notification] smtp_password``) or by its place (the
+password in ``postgres://trac:password@host/db``). Both are shown as ``********``.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from urllib.parse import unquote
+
+MASK = "********"
+
+_SECRET_NAME = re.compile(
+    r"passw|passphrase|secret|token|credential|(api|access|private|license|_)_?key$",
+    re.IGNORECASE,
+)
+# The password of a URL reaches up to the last @ before white space or the next //.
+_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^/\s:@]*:)(?P<secret>\S+)(?=@)", re.I)
+_QUERY_PASSWORD = re.compile(r"(?P<head>[?&;][a-z_]*passw[a-z_]*=)(?P<secret>[^&;\s]+)", re.I)
+
+# Shorter ones would mask half of an unrelated message.
+_SHORTEST = 4
+
+
+def is_secret(option: str) -> bool:
+    """Whether the value of an option of this name is a secret."""
+    return bool(_SECRET_NAME.search(option))
+
+
+def _mask_places(text: str) -> str:
+    for pattern in (_URL_PASSWORD, _QUERY_PASSWORD):
+        text = pattern.sub(lambda found: found.group("head") + MASK, text)
+    return text
+
+
+def shown(option: str, value: str) -> str:
+    """The value of an option as it may be shown."""
+    if value and is_secret(option):
+        return MASK
+    return _mask_places(value)
+
+
+class Redactor:
+    """Masks known secrets in free text, such as the messages of a database driver."""
+
+    def __init__(self) -> None:
+        self._secrets: set[str] = set()
+
+    def learn(self, option: str, value: str | None) -> None:
+        """Remember the secrets in the value of an option."""
+        if not value:
+            return
+        found = {value} if is_secret(option) else set()
+        for pattern in (_URL_PASSWORD, _QUERY_PASSWORD):
+            found.update(match.group("secret") for match in pattern.finditer(value))
+        for secret in found:
+            self._secrets.update({secret, unquote(secret)})
+
+    @property
+    def secrets(self) -> t.AbstractSet[str]:
+        """The secrets that can be masked in free text."""
+        return {secret for secret in self._secrets if len(secret) >= _SHORTEST}
+
+    def redact(self, text: str) -> str:
+        """The text without the secrets."""
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            text = text.replace(secret, MASK)
+        return _mask_places(text)

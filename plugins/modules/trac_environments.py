@@ -1,0 +1,408 @@
+#!/usr/bin/python
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: trac_environments
+short_description: Create and configure the Trac environments of a host
+version_added: "0.1.0"
+author: "The trac.mod_wsgi maintainers (@trac-mod-wsgi)"
+description:
+  - Brings any number of Trac environments into their wanted state, in one Python process and with
+    Trac's own API, as the account that owns them.
+  - Options of C(trac.ini) are changed in place. Comments, order and spelling of everything else
+    in the file stay. A value that Trac spells another way, such as V(true) and V(enabled), counts
+    as the same.
+  - Nothing is written into an environment before Trac has been able to open it with the wanted
+    options, found the database, and knows the permissions.
+  - A new environment is built in a hidden directory beside its place, and appears when it is
+    complete. What a killed run left of such directories is removed.
+  - An environment that fails does not stop the others. The module fails at its end, and names each
+    of them with the reason.
+extends_documentation_fragment:
+  - trac.mod_wsgi._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - As long as the virtual environment or the account does not exist, only the creation of
+        environments is predicted, not the changes of those that exist already.
+  diff_mode:
+    support: full
+    details:
+      - Secrets are shown as V(********), see O(environments[].config).
+  idempotent:
+    support: full
+options:
+  environments:
+    description: The environments that have to exist. Others are left alone.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description:
+          - The name of the environment's directory, and its part of a URL.
+          - It has to match C([a-z0-9][a-z0-9_-]*).
+        type: str
+        required: true
+      title:
+        description:
+          - The name of the project as people read it, C([project] name).
+          - If left out, a new environment is titled with its O(environments[].name).
+        type: str
+      database:
+        description:
+          - The connection string, C([trac] database).
+          - If left out, a new environment uses V(sqlite:db/trac.db).
+          - For an environment that exists, a new string has to lead to a database that holds the
+            tables of Trac; it is not a way to move to another database.
+        type: str
+      config:
+        description:
+          - Options of C(trac.ini), as section to option to value.
+          - V(true) and V(false) are written as V(enabled) and V(disabled), lists separated by
+            commas. V(null) removes the option from C(trac.ini).
+          - Values of options whose names say that they are secrets (C(password), C(secret),
+            C(token), C(api_key) and the like) and passwords in URLs are never shown.
+        type: dict
+        default: {}
+      permissions:
+        description:
+          - What users and groups may do, as name to list of actions or groups.
+          - Permissions are only added; those that are not listed stay.
+        type: dict
+        default: {}
+      repositories:
+        description: Reserved. Only the empty list is possible in this version.
+        type: list
+        elements: dict
+        default: []
+      state:
+        description: The wanted state of the environment. Only V(present) is possible in this version.
+        type: str
+        choices:
+          - present
+        default: present
+  directory:
+    description: The directory that the environments are in. It has to exist.
+    type: path
+    required: true
+  python:
+    description: The Python interpreter that has Trac, that of the virtual environment.
+    type: path
+    required: true
+  user:
+    description: The account that owns the environments, and that everything is done as.
+    type: str
+    required: true
+  group:
+    description:
+      - The group of what is created.
+      - If left out, this is the main group of O(user).
+    type: str
+notes:
+  - Directories are created with the mode V(2770) and files with V(0660). Modes and owners of what
+    exists are left alone.
+  - Trac itself writes C(trac.ini) anew, without comments, when somebody changes the configuration
+    in the web administration.
+"""
+
+EXAMPLES = r"""
+- name: Keep two projects
+  trac.mod_wsgi.trac_environments:
+    directory: /srv/trac/environments
+    python: /opt/trac/bin/python
+    user: trac
+    environments:
+      - name: project
+        title: My Project
+        permissions:
+          admin: [TRAC_ADMIN]
+      - name: research
+        title: Research & Development
+        database: postgres://trac:{{ trac_password | urlencode }}@db.example.com/research
+        config:
+          ticket:
+            default_type: task
+          notification:
+            smtp_enabled: true
+            smtp_server: mail.example.com
+        permissions:
+          anonymous: []
+          authenticated: [developers]
+          developers: [TICKET_ADMIN, WIKI_ADMIN]
+"""
+
+RETURN = r"""
+environments:
+  description: What was done in each environment, or would be done, in the order of the option.
+  returned: always, when the options are right
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name of the environment.
+      type: str
+      returned: always
+      sample: project
+    created:
+      description: Whether it was created.
+      type: bool
+      returned: always
+      sample: false
+    changed:
+      description: Whether anything in it was changed.
+      type: bool
+      returned: always
+      sample: true
+    changes:
+      description: The changes, in words.
+      type: list
+      elements: str
+      returned: always
+      sample:
+        - set [project] name
+        - grant TRAC_ADMIN to admin
+    failure:
+      description: Why the wanted state could not be reached.
+      type: str
+      returned: when it could not
+removed_leftovers:
+  description: The hidden directories that a killed run left behind and that were removed.
+  returned: always, when the options are right
+  type: list
+  elements: str
+  sample: []
+"""
+
+import grp
+import os
+import pwd
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _environment_spec,
+    _ini_edit,
+    _secrets,
+    _trac_worker,
+    _worker_process,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
+    EnvironmentFailure,
+    EnvironmentSpec,
+    Report,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_process import (
+    Account,
+    WorkerError,
+)
+
+# The worker's source, dependencies first.
+WORKER_MODULES = (_ini_edit, _secrets, _environment_spec, _trac_worker)
+
+
+class NotReady(Exception):
+    """The host lacks what is needed to work on environments."""
+
+
+class Environments:
+    """All environments of the task."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.directory: str = module.params["directory"]
+        self.python: str = module.params["python"]
+        documents = module.params["environments"]
+        self.specs, self.problems = _environment_spec.read_specs(documents)
+        self.problems += [
+            f"environment {document['name']!r}: repositories are not possible in this version"
+            for document in documents
+            if document["repositories"]
+        ]
+        self.redactor = _secrets.Redactor()
+        for document in documents:
+            self.redactor.learn("database", document["database"])
+        for spec in self.specs:
+            for (_section, option), value in spec.options.items():
+                self.redactor.learn(option, value)
+        self.reports: list[Report] = []
+        self.leftovers: list[str] = []
+        self.broken: str | None = None
+
+    def account(self) -> Account:
+        """The account that owns the environments."""
+        user, group = self.module.params["user"], self.module.params["group"]
+        try:
+            entry = pwd.getpwnam(user)
+            gid = grp.getgrnam(group).gr_gid if group else entry.pw_gid
+        except KeyError as e:
+            raise NotReady(f"The account {user} or its group {group or ''} does not exist.") from e
+        return Account(user, entry.pw_uid, gid)
+
+    def reconcile(self) -> None:
+        """Let the worker do, or predict, everything."""
+        account = self.account()
+        if not os.path.exists(self.python):
+            raise NotReady(f"There is no Python with Trac at {self.python}.")
+        if not self.module.check_mode and not os.path.isdir(self.directory):
+            raise NotReady(f"There is no directory {self.directory}.")
+        payload = {
+            "directory": self.directory,
+            "check": self.module.check_mode,
+            "environments": [spec.to_json() for spec in self.specs],
+        }
+        events, ending = _worker_process.run(self.python, account, WORKER_MODULES, payload)
+        working_on = None
+        for event in events:
+            if event["event"] == "no_trac":
+                raise NotReady(f"{self.python} cannot import Trac: {event['reason']}")
+            if event["event"] == "failed":
+                self.broken = event["reason"]
+            if event["event"] == "leftovers":
+                self.leftovers = event["names"]
+            if event["event"] == "begin":
+                working_on = event["name"]
+            if event["event"] == "report":
+                working_on = None
+                self.reports.append(Report.from_json(event["report"]))
+        if ending is not None:
+            at = f" while it worked on {working_on}" if working_on else ""
+            self.broken = f"The work was broken off{at}: {ending}"
+
+    def predict(self) -> None:
+        """Predict what can be known before there is a Trac: which environments are missing."""
+        self.leftovers = _environment_spec.leftovers(self.directory)
+        for spec in self.specs:
+            report = Report(spec.name)
+            try:
+                if _environment_spec.exists(os.path.join(self.directory, spec.name)):
+                    self.module.warn(f"What would change in {spec.name} cannot be predicted yet.")
+                else:
+                    report.create(spec)
+            except EnvironmentFailure as e:
+                report.failure = str(e)
+            self.reports.append(report)
+
+    def diff(self) -> list[dict[str, str]]:
+        """Options and permissions before and after, for each environment that changes."""
+        result = []
+        if self.leftovers:
+            names = "".join(f"{name}\n" for name in self.leftovers)
+            result.append(self._diff(self.directory, names, ""))
+        for report in self.reports:
+            if report.changed:
+                before, after = ("".join(f"{line}\n" for line in lines) for lines in (report.before, report.after))
+                result.append(self._diff(os.path.join(self.directory, report.name), before, after))
+        return result
+
+    @staticmethod
+    def _diff(header: str, before: str, after: str) -> dict[str, str]:
+        return {
+            "before_header": header,
+            "after_header": header,
+            "before": before,
+            "after": after,
+        }
+
+    def result(self) -> dict[str, t.Any]:
+        """What the module returns."""
+        environments = []
+        for report in self.reports:
+            entry: dict[str, t.Any] = {
+                "name": report.name,
+                "created": report.created,
+                "changed": report.changed,
+                "changes": report.changes,
+            }
+            if report.failure is not None:
+                entry["failure"] = report.failure
+            environments.append(entry)
+        result: dict[str, t.Any] = {
+            "changed": bool(self.leftovers) or any(report.changed for report in self.reports),
+            "environments": environments,
+            "removed_leftovers": self.leftovers,
+        }
+        # Ansible keeps lists of texts; an empty one shows nothing.
+        if self.module._diff:
+            result["diff"] = self.diff()
+        return result
+
+    def failures(self) -> str | None:
+        """Everything that went wrong, in words."""
+        lines = [
+            f"- {report.name}: {report.failure}"
+            for report in self.reports
+            if report.failure is not None
+        ]
+        if lines:
+            lines.insert(0, f"{len(lines)} of {len(self.specs)} environments failed:")
+        if self.broken:
+            lines.append(self.broken)
+        return self.redactor.redact("\n".join(lines)) or None
+
+    def hide_secrets(self) -> None:
+        """Keep secrets out of everything that the module returns, its own arguments included."""
+        self.module.no_log_values.update(self.redactor.secrets)
+        for document in self.module.params["environments"]:
+            if document["database"]:
+                document["database"] = _secrets.shown("database", document["database"])
+            for options in document["config"].values():
+                if isinstance(options, dict):
+                    for option, value in options.items():
+                        if _secrets.is_secret(str(option)) and value:
+                            options[option] = _secrets.MASK
+
+
+def main() -> t.NoReturn:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "environments": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "title": {"type": "str"},
+                    "database": {"type": "str"},
+                    "config": {"type": "dict", "default": {}},
+                    "permissions": {"type": "dict", "default": {}},
+                    "repositories": {"type": "list", "elements": "dict", "default": []},
+                    "state": {"type": "str", "choices": ["present"], "default": "present"},
+                },
+            },
+            "directory": {"type": "path", "required": True},
+            "python": {"type": "path", "required": True},
+            "user": {"type": "str", "required": True},
+            "group": {"type": "str"},
+        },
+        supports_check_mode=True,
+        # The arguments hold secrets that only this module can tell from the rest.
+        no_log=True,
+    )
+    environments = Environments(module)
+    environments.hide_secrets()
+    if environments.problems:
+        module.fail_json(msg=environments.redactor.redact("\n".join(environments.problems)))
+    try:
+        environments.reconcile()
+    except NotReady as e:
+        if not module.check_mode:
+            module.fail_json(msg=str(e))
+        environments.predict()
+    except WorkerError as e:
+        module.fail_json(msg=environments.redactor.redact(str(e)))
+    failures = environments.failures()
+    if failures:
+        module.fail_json(msg=failures, **environments.result())
+    module.exit_json(**environments.result())
+
+
+if __name__ == "__main__":
+    main()
