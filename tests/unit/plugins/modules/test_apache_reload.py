@@ -1,0 +1,113 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which processes accept connections, read from this machine's own kernel."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_reload import (
+    accepting_children,
+    is_apache,
+    wait_for_successors,
+)
+
+# A child that holds the socket it inherits until a line arrives, then closes it but stays.
+CHILD = """
+import os, sys
+print("ready", flush=True)
+sys.stdin.readline()
+os.close(int(sys.argv[1]))
+print("closed", flush=True)
+sys.stdin.readline()
+"""
+
+
+class Child:
+    def __init__(self, listener: socket.socket) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(listener.fileno())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[listener.fileno()],
+            text=True,
+        )
+        self.read()
+
+    def read(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def close_socket(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        assert self.read() == "closed"
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        found.listen()
+        yield found
+
+
+@pytest.fixture
+def children(listener: socket.socket) -> Iterator[tuple[Child, Child]]:
+    pair = Child(listener), Child(listener)
+    yield pair
+    for child in pair:
+        child.end()
+
+
+def pids() -> set[int]:
+    return {pid for pid, _start in accepting_children(os.getpid())}
+
+
+def test_only_children_with_a_listening_socket_accept(
+    children: tuple[Child, Child],
+) -> None:
+    first, second = children
+    assert pids() == {first.process.pid, second.process.pid}
+    first.close_socket()
+    assert pids() == {second.process.pid}
+
+
+def test_a_child_that_closed_its_socket_but_lives_is_replaced(
+    children: tuple[Child, Child],
+) -> None:
+    first, _second = children
+    old = {
+        item for item in accepting_children(os.getpid()) if item[0] == first.process.pid
+    }
+
+    def close(_seconds: float) -> None:
+        first.close_socket()
+
+    assert wait_for_successors(os.getpid(), old, 5, sleep=close)
+    assert first.process.poll() is None
+
+
+def test_waiting_ends(children: tuple[Child, Child]) -> None:
+    assert not wait_for_successors(os.getpid(), accepting_children(os.getpid()), 0.2)
+
+
+def test_nobody_who_accepts_is_not_enough() -> None:
+    assert not wait_for_successors(os.getpid(), set(), 0.1)
+
+
+def test_python_is_not_apache() -> None:
+    assert not is_apache(os.getpid())
+    assert not is_apache(2**22 + 1)
