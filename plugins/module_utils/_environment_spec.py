@@ -23,7 +23,7 @@ _NAME = re.compile(NAME_RULE + r"\Z")
 _DATABASE = ("trac", "database")
 _TITLE = ("project", "name")
 
-OptionName = t.Tuple[str, str]
+OptionName = tuple[str, str]
 
 
 class EnvironmentFailure(Exception):
@@ -71,9 +71,7 @@ class EnvironmentSpec:
         """The reverse of to_json."""
         return cls(
             name=document["name"],
-            options={
-                (section, option): value for section, option, value in document["options"]
-            },
+            options={(section, option): value for section, option, value in document["options"]},
             permissions=[(subject, action) for subject, action in document["permissions"]],
         )
 
@@ -147,7 +145,9 @@ def value_text(value: object) -> str | None:
     raise ValueError(f"a {type(value).__name__} cannot be the value of an option")
 
 
-def _options(document: t.Mapping[str, t.Any]) -> tuple[dict[OptionName, str | None], list[str]]:
+def _options(
+    document: t.Mapping[str, t.Any], defaults: t.Mapping[str, t.Any]
+) -> tuple[dict[OptionName, str | None], list[str]]:
     problems: list[str] = []
     wanted: dict[OptionName, str | None] = {}
     spelled: dict[OptionName, str] = {}
@@ -162,7 +162,7 @@ def _options(document: t.Mapping[str, t.Any]) -> tuple[dict[OptionName, str | No
         reason = _ini_edit.problem(section, option, text)
         if reason:
             problems.append(f"[{section}] {option}: {reason}")
-        elif key in spelled and wanted[section, spelled[key]] != text:
+        elif key in spelled and wanted[section, spelled[key]] != text and source:
             problems.append(f"[{section}] {option}: two different values, one from {source}")
         elif key not in spelled:
             spelled[key] = option
@@ -175,12 +175,13 @@ def _options(document: t.Mapping[str, t.Any]) -> tuple[dict[OptionName, str | No
             want(*_TITLE, document["title"], "title")
     if document.get("database") is not None:
         want(*_DATABASE, document["database"], "database")
-    for section, options in (document.get("config") or {}).items():
-        if not isinstance(options, t.Mapping):
-            problems.append(f"config: [{section}] has to be a dictionary of options")
-            continue
-        for option, value in options.items():
-            want(str(section), str(option), value, "config")
+    for config, source in ((document.get("config"), "config"), (defaults, "")):
+        for section, options in (config or {}).items():
+            if not isinstance(options, t.Mapping):
+                problems.append(f"config: [{section}] has to be a dictionary of options")
+                continue
+            for option, value in options.items():
+                want(str(section), str(option), value, source)
     if _DATABASE in wanted and not wanted[_DATABASE]:
         problems.append("[trac] database: an environment cannot be without")
     return wanted, problems
@@ -208,9 +209,12 @@ def _permissions(document: t.Mapping[str, t.Any]) -> tuple[list[tuple[str, str]]
 
 
 def read_specs(
-    documents: t.Iterable[t.Mapping[str, t.Any]],
+    documents: t.Iterable[t.Mapping[str, t.Any]], defaults: t.Mapping[str, t.Any] | None = None
 ) -> tuple[list[EnvironmentSpec], list[str]]:
-    """The wanted environments, and everything that is wrong with them, in words."""
+    """The wanted environments, and everything that is wrong with them, in words.
+
+    Defaults are options for each environment which does not say otherwise.
+    """
     specs: list[EnvironmentSpec] = []
     problems: list[str] = []
     seen: set[str] = set()
@@ -221,7 +225,7 @@ def read_specs(
         if name in seen:
             problems.append(f"environment {name!r}: listed twice")
         seen.add(name)
-        options, wrong_options = _options(document)
+        options, wrong_options = _options(document, defaults or {})
         permissions, wrong_permissions = _permissions(document)
         wrong = wrong_options + wrong_permissions
         problems += [f"environment {name!r}: {problem}" for problem in wrong]

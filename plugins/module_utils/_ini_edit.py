@@ -20,8 +20,8 @@ import re
 import typing as t
 
 # (section, option) -> value, None to remove the option
-Changes = t.Mapping[t.Tuple[str, str], t.Optional[str]]
-Options = t.Dict[str, t.Dict[str, str]]
+Changes = t.Mapping[tuple[str, str], t.Optional[str]]  # noqa: UP045  (Python 3.9)
+Options = dict[str, dict[str, str]]
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _COMMENT = ("#", ";")
@@ -183,15 +183,15 @@ def apply(text: str, changes: Changes) -> str:
 
     Raises IniError when the text is no trac.ini, or cannot hold a value.
     """
-    for (section, option), value in changes.items():
-        reason = problem(section, option, value)
+    for name, value in changes.items():
+        reason = problem(*name, value)
         if reason:
-            raise IniError(f"[{section}] {option}: {reason}")
+            raise IniError(f"[{name[0]}] {name[1]}: {reason}")
     old = parse(text)
     changes = {
-        (section, option): value
-        for (section, option), value in changes.items()
-        if old.get(section, {}).get(option_key(option)) != value
+        name: value
+        for name, value in changes.items()
+        if old.get(name[0], {}).get(option_key(name[1])) != value
     }
     source = _split(text)
     newline = "\r\n" if source and source[0].endswith("\r\n") else "\n"

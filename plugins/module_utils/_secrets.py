@@ -20,8 +20,12 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 # The password of a URL reaches up to the last @ before white space or the next //.
-_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^/\s:@]*:)(?P<secret>\S+)(?=@)", re.I)
-_QUERY_PASSWORD = re.compile(r"(?P<head>[?&;][a-z_]*passw[a-z_]*=)(?P<secret>[^&;\s]+)", re.I)
+_URL_PASSWORD = re.compile(
+    r"(?P<head>[a-z][a-z0-9+.-]*://[^/\s:@]*:)(?P<secret>\S+)(?=@)", re.IGNORECASE
+)
+_QUERY_PASSWORD = re.compile(
+    r"(?P<head>[?&;][a-z_]*passw[a-z_]*=)(?P<secret>[^&;\s]+)", re.IGNORECASE
+)
 
 # Shorter ones would mask half of an unrelated message.
 _SHORTEST = 4

@@ -63,7 +63,7 @@ class _Remember(logging.Handler):
         self.messages.append(record.getMessage().split("\n", 1)[0])
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _environment_class() -> t.Any:
     """Trac's Environment, able to stand on a trac.ini that is not written yet."""
     from trac.config import Configuration, UnicodeConfigParser
@@ -106,7 +106,7 @@ def _environment_class() -> t.Any:
                 super().verify()
 
         def setup_log(self) -> None:
-            self.log = logging.Logger("Trac", logging.ERROR)
+            self.log = logging.Logger("Trac", logging.ERROR)  # noqa: LOG001  (one of its own)
             self.log.addHandler(self.remembered)
 
         def setup_config(self) -> None:
@@ -339,7 +339,7 @@ class Reconciler:
             else:
                 self._create(path, spec, report)
         # One environment must not stop the others, whatever a plugin or a database driver raises.
-        except (Exception, SystemExit) as e:
+        except (Exception, SystemExit) as e:  # noqa: BLE001
             report.failure = redactor.redact(_reason(e))
         return report
 
@@ -385,8 +385,8 @@ class Reconciler:
         except _ini_edit.IniError as e:
             raise EnvironmentFailure(f"{ini}: {e}") from e
         for section in options.values():
-            for option, value in section.items():
-                redactor.learn(option, value)
+            for option, current in section.items():
+                redactor.learn(option, current)
         differing = {
             name: value for name, value in spec.options.items() if _current(options, name) != value
         }
@@ -449,7 +449,7 @@ def run(payload: t.Mapping[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
     try:
         import trac.env  # noqa: F401
     # Not only ImportError: an unfit Python or setuptools shows itself in many ways.
-    except Exception as e:
+    except Exception as e:  # noqa: BLE001
         yield {"event": "no_trac", "reason": f"{type(e).__name__}: {e}"}
         return
     # What has been loaded so far stays; it need not be looked at again and again.

@@ -13,7 +13,6 @@ import dataclasses
 import json
 import os
 import subprocess
-import sys
 import types
 import typing as t
 
@@ -81,8 +80,6 @@ def run(
     if os.geteuid() != account.uid:
         if os.geteuid() != 0:
             raise WorkerError(f"only root can work as the account {account.name}; use become")
-        if sys.version_info < (3, 9):
-            raise WorkerError("Python 3.9 or later is needed to work as another account")
         arguments = {"user": account.uid, "group": account.gid, "extra_groups": []}
     try:
         process = subprocess.Popen(

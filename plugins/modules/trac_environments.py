@@ -87,6 +87,11 @@ options:
         choices:
           - present
         default: present
+  config:
+    description: Options of C(trac.ini) for each environment whose O(environments[].config) does not say
+      otherwise.
+    type: dict
+    default: {}
   directory:
     description: The directory that the environments are in. It has to exist.
     type: path
@@ -185,7 +190,6 @@ import pwd
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _environment_spec,
     _ini_edit,
@@ -195,7 +199,6 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
-    EnvironmentSpec,
     Report,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_process import (
@@ -205,6 +208,14 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_process impo
 
 # The worker's source, dependencies first.
 WORKER_MODULES = (_ini_edit, _secrets, _environment_spec, _trac_worker)
+
+
+def _hide_options(config: dict[str, t.Any]) -> None:
+    for options in config.values():
+        if isinstance(options, dict):
+            for option, value in options.items():
+                if isinstance(value, str):
+                    options[option] = _secrets.shown(str(option), value)
 
 
 class NotReady(Exception):
@@ -219,7 +230,7 @@ class Environments:
         self.directory: str = module.params["directory"]
         self.python: str = module.params["python"]
         documents = module.params["environments"]
-        self.specs, self.problems = _environment_spec.read_specs(documents)
+        self.specs, self.problems = _environment_spec.read_specs(documents, module.params["config"])
         self.problems += [
             f"environment {document['name']!r}: repositories are not possible in this version"
             for document in documents
@@ -297,7 +308,8 @@ class Environments:
             result.append(self._diff(self.directory, names, ""))
         for report in self.reports:
             if report.changed:
-                before, after = ("".join(f"{line}\n" for line in lines) for lines in (report.before, report.after))
+                before = "".join(f"{line}\n" for line in report.before)
+                after = "".join(f"{line}\n" for line in report.after)
                 result.append(self._diff(os.path.join(self.directory, report.name), before, after))
         return result
 
@@ -328,7 +340,6 @@ class Environments:
             "environments": environments,
             "removed_leftovers": self.leftovers,
         }
-        # Ansible keeps lists of texts; an empty one shows nothing.
         if self.module._diff:
             result["diff"] = self.diff()
         return result
@@ -349,17 +360,13 @@ class Environments:
     def hide_secrets(self) -> None:
         """Keep secrets out of everything that the module returns, its own arguments included."""
         self.module.no_log_values.update(self.redactor.secrets)
+        _hide_options(self.module.params["config"])
         for document in self.module.params["environments"]:
-            if document["database"]:
-                document["database"] = _secrets.shown("database", document["database"])
-            for options in document["config"].values():
-                if isinstance(options, dict):
-                    for option, value in options.items():
-                        if _secrets.is_secret(str(option)) and value:
-                            options[option] = _secrets.MASK
+            _hide_options({"trac": document})
+            _hide_options(document["config"])
 
 
-def main() -> t.NoReturn:
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
@@ -377,6 +384,7 @@ def main() -> t.NoReturn:
                     "state": {"type": "str", "choices": ["present"], "default": "present"},
                 },
             },
+            "config": {"type": "dict", "default": {}},
             "directory": {"type": "path", "required": True},
             "python": {"type": "path", "required": True},
             "user": {"type": "str", "required": True},
@@ -401,7 +409,8 @@ def main() -> t.NoReturn:
     failures = environments.failures()
     if failures:
         module.fail_json(msg=failures, **environments.result())
-    module.exit_json(**environments.result())
+    else:
+        module.exit_json(**environments.result())
 
 
 if __name__ == "__main__":
