@@ -131,9 +131,11 @@ def _config_problems(where: str, config: t.Mapping[t.Any, t.Any]) -> Problems:
                 problems.append(
                     f"{key}[{option!r}] is not an option's name; '=', ':' and a '#' in front are not allowed."
                 )
-            if not isinstance(value, (str, int, float)):
+            parts = value if isinstance(value, list) else [value]
+            if not all(part is None or isinstance(part, (str, int, float)) for part in parts):
                 problems.append(
-                    f"{key}[{option!r}] is {type(value).__name__}; it has to be text, a number or a boolean."
+                    f"{key}[{option!r}] is {value!r}; it has to be text, a number, a boolean, "
+                    "a list of these, or null (the option is removed)."
                 )
             elif "\x00" in str(value):
                 problems.append(f"{key}[{option!r}] holds a NUL character, which trac.ini cannot.")
