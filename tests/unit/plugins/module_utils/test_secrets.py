@@ -1,0 +1,45 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Secrets are masked by name and by place, and what is no secret stays readable."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _secrets
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "shown"),
+    [
+        ("smtp_password", "hunter2", "********"),
+        ("SMTP_PassWd", "hunter2", "********"),
+        ("client_secret", "x", "********"),
+        ("akismet_api_key", "x", "********"),
+        ("access_token", "x", "********"),
+        ("smtp_password", "", ""),
+        ("database", "sqlite:db/trac.db", "sqlite:db/trac.db"),
+        ("database", "postgres://trac@/db?host=/run", "postgres://trac@/db?host=/run"),
+        ("database", "postgres://trac:p%40ss@db/x", "postgres://trac:********@db/x"),
+        ("database", "postgres://trac:p@s/s@db/x", "postgres://trac:********@db/x"),
+        ("database", "mysql://trac:s@db/x?read=y", "mysql://trac:********@db/x?read=y"),
+        ("database", "postgres://db/x?password=s&a=b", "postgres://db/x?password=********&a=b"),
+        ("url", "https://example.com/a:b@c", "https://example.com/a:b@c"),
+        ("name", "Keys & locks", "Keys & locks"),
+        ("log_type", "file", "file"),
+    ],
+)
+def test_shown(option: str, value: str, shown: str) -> None:
+    assert _secrets.shown(option, value) == shown
+
+
+def test_messages_of_others_lose_the_secrets_that_are_known() -> None:
+    redactor = _secrets.Redactor()
+    redactor.learn("database", "postgres://trac:p%40ss%2Fword@db/x")
+    redactor.learn("smtp_password", "hunter2")
+    redactor.learn("name", "connection")
+    message = "connection failed: p@ss/word, p%40ss%2Fword, hunter2, mysql://u:new@h/x"
+    assert (
+        redactor.redact(message)
+        == "connection failed: ********, ********, ********, mysql://u:********@h/x"
+    )
