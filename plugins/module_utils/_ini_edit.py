@@ -144,10 +144,10 @@ def problem(section: str, option: str, value: str | None) -> str | None:
         return "the value holds a carriage return, which would be read as a line break"
     if value != value.strip():
         return "the value begins or ends with white space, which would be lost"
-    for line in value.split("\n")[1:]:
+    for number, line in enumerate(value.split("\n")):
         if line != line.strip():
             return "a line of the value begins or ends with white space, which would be lost"
-        if line.startswith(_COMMENT):
+        if number and line.startswith(_COMMENT):
             return f"a line of the value begins with {line[0]!r} and would be read as a comment"
     try:
         (section + option + value).encode("utf-8")

@@ -60,7 +60,9 @@ class _Remember(logging.Handler):
         self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage().split("\n", 1)[0])
+        message = record.getMessage().split("\n", 1)[0]
+        if message not in self.messages:
+            self.messages.append(message)
 
 
 @functools.cache
@@ -94,10 +96,11 @@ def _environment_class() -> t.Any:
 
         abstract = True
         required = False
+        plugins_loaded: t.ClassVar[set[str]] = set()  # shared directories of which
+        complaints: t.ClassVar[_Remember] = _Remember()
 
         def __init__(self, path: str, text: str | None = None, **arguments: t.Any) -> None:
             self._text = text
-            self.remembered = _Remember()
             super().__init__(path, **arguments)
 
         def verify(self) -> None:
@@ -107,18 +110,29 @@ def _environment_class() -> t.Any:
 
         def setup_log(self) -> None:
             self.log = logging.Logger("Trac", logging.ERROR)  # noqa: LOG001  (one of its own)
-            self.log.addHandler(self.remembered)
+            self.log.addHandler(self.complaints)
 
         def setup_config(self) -> None:
             if self._text is None:
-                super().setup_config()
-                return
-            self.config = ProposedConfiguration(self.config_file_path, self._text)
+                self.config = Configuration(self.config_file_path)
+            else:
+                self.config = ProposedConfiguration(self.config_file_path, self._text)
             self.setup_log()
             shared = self.shared_plugins_dir
-            load_components(self, shared and (shared,))
+            # Plugins register themselves in the process; only those of an environment's own
+            # directory have to be looked at again. Looking is what takes Trac most of its time.
+            if shared not in self.plugins_loaded or _entries(self.plugins_dir):
+                load_components(self, shared and (shared,))
+                self.plugins_loaded.add(shared)
 
     return ReconciledEnvironment
+
+
+def _entries(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
 
 
 @contextlib.contextmanager
@@ -279,8 +293,8 @@ def _check_permissions(environment: t.Any, permissions: t.Iterable[tuple[str, st
             similar = difflib.get_close_matches(action, known, 3)
             if similar:
                 reason += f"; did you mean {' or '.join(similar)}?"
-            if environment.remembered.messages:
-                reason += " Trac says: " + "; ".join(environment.remembered.messages)
+            if environment.complaints.messages:
+                reason += " Trac says: " + "; ".join(environment.complaints.messages)
             raise EnvironmentFailure(reason)
         if not action.isupper() and action.upper() in known:
             raise EnvironmentFailure(
@@ -306,6 +320,8 @@ def _missing(environment: t.Any, wanted: list[tuple[str, str]]) -> list[tuple[st
 
 
 def _apply(path: str, text: str, changes: _ini_edit.Changes) -> str:
+    if not changes:
+        return text
     try:
         return _ini_edit.apply(text, changes)
     except _ini_edit.IniError as e:
