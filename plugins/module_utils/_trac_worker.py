@@ -99,13 +99,16 @@ def _environment_class() -> t.Any:
         plugins_loaded: t.ClassVar[set[str]] = set()  # shared directories of which
         complaints: t.ClassVar[_Remember] = _Remember()
 
-        def __init__(self, path: str, text: str | None = None, **arguments: t.Any) -> None:
+        def __init__(
+            self, path: str, text: str | None = None, new: bool = False, **arguments: t.Any
+        ) -> None:
             self._text = text
+            self._new = new
             super().__init__(path, **arguments)
 
         def verify(self) -> None:
             """Allow an environment that is only proposed."""
-            if os.path.isdir(self.path):
+            if not self._new:
                 super().verify()
 
         def setup_log(self) -> None:
@@ -362,7 +365,7 @@ class Reconciler:
     def _create(self, path: str, spec: EnvironmentSpec, report: Report) -> None:
         options = spec.creation_options()
         proposed = _apply(os.path.join(path, "conf", "trac.ini"), "", options)
-        with _opened(_environment_class()(path, proposed)) as environment:
+        with _opened(_environment_class()(path, proposed, new=True)) as environment:
             _check_options(environment, options)
             _check_permissions(environment, spec.permissions)
         if not self.check:
