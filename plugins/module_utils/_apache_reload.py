@@ -38,9 +38,7 @@ def listening_sockets(proc: str = "/proc") -> set[str]:
     inodes = set()
     for name in ("tcp", "tcp6"):
         try:
-            with open(
-                os.path.join(proc, "self", "net", name), encoding="ascii"
-            ) as stream:
+            with open(os.path.join(proc, "self", "net", name), encoding="ascii") as stream:
                 rows = [line.split() for line in stream][1:]
         except FileNotFoundError:
             continue

@@ -20,6 +20,7 @@ import stat
 import subprocess
 import tempfile
 import typing as t
+import uuid
 
 _JOURNAL_VERSION = 1
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -70,9 +71,7 @@ class Entry:
             return cls("other", mode=found.st_mode)
         with open(path, "rb") as stream:
             content = stream.read()
-        return cls.file(
-            content, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid
-        )
+        return cls.file(content, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
 
     def satisfies(self, wanted: Entry) -> bool:
         """Whether this entry of the host is what is wanted (-1 stands for any owner)."""
@@ -99,12 +98,10 @@ class Entry:
         os.makedirs(directory, mode=0o755, exist_ok=True)
         # The name ends in something that no Include of Apache picks up.
         if self.kind == "link":
-            temporary = tempfile.mktemp(prefix=".trac-", suffix=".new", dir=directory)
+            temporary = os.path.join(directory, f".trac-{uuid.uuid4().hex}.new")
             os.symlink(self.target, temporary)
         else:
-            handle, temporary = tempfile.mkstemp(
-                prefix=".trac-", suffix=".new", dir=directory
-            )
+            handle, temporary = tempfile.mkstemp(prefix=".trac-", suffix=".new", dir=directory)
         try:
             if self.kind == "file":
                 with os.fdopen(handle, "wb") as stream:
@@ -173,9 +170,8 @@ def plan(wanted: t.Mapping[str, Entry]) -> list[Change]:
         if before.satisfies(after):
             continue
         if before.kind == "other":
-            raise TransactionError(
-                f"{path} is neither a regular file nor a symbolic link; remove it first."
-            )
+            msg = f"{path} is neither a regular file nor a symbolic link; remove it first."
+            raise TransactionError(msg)
         changes.append(Change(path, before, after))
     return changes
 
@@ -190,10 +186,11 @@ def apply(changes: t.Sequence[Change]) -> None:
     except OSError as error:
         for change in reversed(done):
             change.before.write(change.path)
-        raise TransactionError(
+        msg = (
             f"{changes[len(done) - 1].path} could not be written ({error}); "
             "everything is as it was before."
-        ) from error
+        )
+        raise TransactionError(msg) from error
 
 
 class Journal:
@@ -214,15 +211,14 @@ class Journal:
             with open(self.path, "rb") as stream:
                 document = json.load(stream)
             if document["version"] != _JOURNAL_VERSION:
-                raise TransactionError(f"{self.path} was written by another version.")
-            return {
-                path: Entry.from_json(value)
-                for path, value in document["before"].items()
-            }
+                msg = f"{self.path} was written by another version."
+                raise TransactionError(msg)
+            return {path: Entry.from_json(value) for path, value in document["before"].items()}
         except FileNotFoundError:
             return {}
         except (ValueError, KeyError, TypeError) as error:
-            raise TransactionError(f"{self.path} is damaged: {error}") from error
+            msg = f"{self.path} is damaged: {error}"
+            raise TransactionError(msg) from error
 
     def record(self, changes: t.Sequence[Change]) -> None:
         """Keep what stands before these changes, beside what an unfinished run has kept."""
@@ -235,9 +231,7 @@ class Journal:
         directory = os.path.dirname(self.path)
         if not os.path.isdir(directory):
             os.makedirs(directory, mode=0o700)
-        Entry.file(json.dumps(document, indent=1).encode("ascii"), 0o600).write(
-            self.path
-        )
+        Entry.file(json.dumps(document, indent=1).encode("ascii"), 0o600).write(self.path)
 
     def remove(self) -> None:
         if self.exists():
@@ -251,9 +245,7 @@ def find_apache(program: str = "apache2") -> str | None:
     return shutil.which(program, path=_SEARCH_PATH)
 
 
-def check_candidate(
-    wanted: t.Mapping[str, Entry], config_dir: str, apache: str
-) -> None:
+def check_candidate(wanted: t.Mapping[str, Entry], config_dir: str, apache: str) -> None:
     """Let Apache read a copy of its configuration in which everything is as wanted.
 
     Raises TransactionError with Apache's own words when it refuses. The host's configuration
@@ -269,7 +261,7 @@ def check_candidate(
             if path.startswith(config_dir + "/"):
                 entry.write(candidate + path[len(config_dir) :])
         _redirect(candidate, inside)
-        result = subprocess.run(
+        result = subprocess.run(  # noqa: S603 - a fixed program, its arguments are paths
             ["/bin/sh", "-c", _TEST_SCRIPT, "sh", candidate, apache, config_dir],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -279,14 +271,9 @@ def check_candidate(
             check=False,
         )
     if result.returncode != 0:
-        words = (
-            result.stdout.decode("utf-8", "replace")
-            .strip()
-            .replace(candidate, config_dir)
-        )
-        raise TransactionError(
-            f"Apache refuses the new configuration, which was not installed: {words}"
-        )
+        words = result.stdout.decode("utf-8", "replace").strip().replace(candidate, config_dir)
+        msg = f"Apache refuses the new configuration, which was not installed: {words}"
+        raise TransactionError(msg)
 
 
 def _redirect(candidate: str, inside: t.Pattern[str]) -> None:
@@ -301,9 +288,7 @@ def _redirect(candidate: str, inside: t.Pattern[str]) -> None:
                     os.unlink(path)
                     os.symlink(moved, path)
             elif name.endswith((".conf", ".load")) and os.path.isfile(path):
-                with open(
-                    path, encoding="utf-8", errors="surrogateescape", newline=""
-                ) as stream:
+                with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
                     text = stream.read()
                 moved = inside.sub(lambda _match: candidate, text)
                 if moved != text:
@@ -321,7 +306,7 @@ def check_python(path: str, content: bytes, python: str) -> None:
     """Let an interpreter compile a script that is to stand at a path, without running it."""
     program = "import sys; compile(sys.stdin.buffer.read(), sys.argv[1], 'exec')"
     try:
-        result = subprocess.run(
+        result = subprocess.run(  # noqa: S603 - a fixed program, its arguments are paths
             [python, "-I", "-c", program, path],
             input=content,
             stdout=subprocess.PIPE,
@@ -330,11 +315,9 @@ def check_python(path: str, content: bytes, python: str) -> None:
             check=False,
         )
     except OSError as error:
-        raise TransactionError(
-            f"{path} cannot be checked, {python} does not run: {error}"
-        ) from error
+        msg = f"{path} cannot be checked, {python} does not run: {error}"
+        raise TransactionError(msg) from error
     if result.returncode != 0:
         words = result.stdout.decode("utf-8", "replace").strip()
-        raise TransactionError(
-            f"{path} is no valid Python and was not installed: {words}"
-        )
+        msg = f"{path} is no valid Python and was not installed: {words}"
+        raise TransactionError(msg)

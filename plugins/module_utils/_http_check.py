@@ -34,6 +34,7 @@ class Check:
     body: str | None = None
     exact_body: str | None = None
     title: str | None = None
+    accept: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,12 +89,9 @@ def fetch(check: Check, timeout: float) -> Answer:
     """One GET. Raises OSError or http.client.HTTPException when there is no answer."""
     parts = urllib.parse.urlsplit(check.url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{check.url!r} is no http or https URL.")
-    kind = (
-        http.client.HTTPSConnection
-        if parts.scheme == "https"
-        else http.client.HTTPConnection
-    )
+        msg = f"{check.url!r} is no http or https URL."
+        raise ValueError(msg)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname, parts.port, timeout=timeout)
     target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
     try:
@@ -111,6 +109,8 @@ def fetch(check: Check, timeout: float) -> Answer:
 
 def judge(check: Check, answer: Answer) -> str:
     """What is wrong with an answer, in words; empty when nothing is."""
+    if answer.status in check.accept:
+        return ""
     if answer.status not in check.status:
         wanted = " or ".join(str(status) for status in check.status)
         title = page_title(answer.text)
@@ -118,13 +118,9 @@ def judge(check: Check, answer: Answer) -> str:
         return f"answered with status {answer.status}{seen}; expected {wanted}"
     text = answer.text
     if check.exact_body is not None and text != check.exact_body:
-        return (
-            f"answered {_shorten(text)}; expected exactly {_shorten(check.exact_body)}"
-        )
+        return f"answered {_shorten(text)}; expected exactly {_shorten(check.exact_body)}"
     if check.body is not None and check.body not in text:
-        return (
-            f"answered {_shorten(text)}, in which {_shorten(check.body)} does not occur"
-        )
+        return f"answered {_shorten(text)}, in which {_shorten(check.body)} does not occur"
     if check.title is not None:
         title = page_title(text)
         if title is None:
@@ -135,9 +131,7 @@ def judge(check: Check, answer: Answer) -> str:
 
 
 def _shorten(text: str) -> str:
-    return repr(
-        text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
-    )
+    return repr(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…")
 
 
 def run_check(check: Check, timeout: float) -> Result:

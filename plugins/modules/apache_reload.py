@@ -62,6 +62,7 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_reload import (
     accepting_children,
     is_apache,
@@ -116,14 +117,10 @@ def main() -> None:
         command = [control, "start"]
     rc, out, err = module.run_command(command)
     if rc != 0:
-        module.fail_json(
-            msg=f"{' '.join(command)} failed: {(err or out).strip()}", rc=rc
-        )
+        module.fail_json(msg=f"{' '.join(command)} failed: {(err or out).strip()}", rc=rc)
     new_pid = _wait_for_pid(pid_file, timeout)
     if new_pid is None or not wait_for_successors(new_pid, old, timeout):
-        module.warn(
-            f"Apache has not replaced all of its processes within {timeout:g} seconds."
-        )
+        module.warn(f"Apache has not replaced all of its processes within {timeout:g} seconds.")
     module.exit_json(changed=True, started=pid is None, pid=new_pid)
 
 

@@ -13,8 +13,8 @@ author: The trac.mod_wsgi maintainers (@trac-mod-wsgi)
 description:
   - Installs and removes files and symbolic links of Apache's configuration, and scripts that it
     serves, in one step.
-  - Before anything is written, Apache itself reads a copy of its configuration with all changes in
-    it. When it refuses, the module fails with Apache's own message and the host stays as it was.
+  - Before anything is written, Apache itself reads a copy of its configuration with all changes
+    in it. When it refuses, the module fails with Apache's own message and the host stays as it was.
   - What stood there before goes to a journal. After the reload and a look at the running site, the
     transaction is either V(committed), which removes the journal, or V(rolled_back), which puts
     everything back.
@@ -172,6 +172,7 @@ import subprocess
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_transaction import (
     ABSENT,
     Change,
@@ -196,7 +197,8 @@ class Transaction:
         self.params = params
         self.check_mode = check_mode
         if not re.match(r"[A-Za-z0-9_-]+\Z", params["name"]):
-            raise TransactionError("name may hold letters, digits, '_' and '-' only.")
+            msg = "name may hold letters, digits, '_' and '-' only."
+            raise TransactionError(msg)
         self.journal = Journal(params["journal_dir"], params["name"])
 
     def run(self) -> Result:
@@ -211,13 +213,10 @@ class Transaction:
         wanted: Entries = {}
         for item in self.params["files"]:
             if not re.match(r"0?[0-7]{3}\Z", item["mode"]):
-                raise TransactionError(
-                    f"{item['path']}: mode {item['mode']!r} is no octal number."
-                )
+                msg = f"{item['path']}: mode {item['mode']!r} is no octal number."
+                raise TransactionError(msg)
             content = item["content"].encode("utf-8", "surrogateescape")
-            self._add(
-                wanted, item["path"], Entry.file(content, int(item["mode"], 8), **owner)
-            )
+            self._add(wanted, item["path"], Entry.file(content, int(item["mode"], 8), **owner))
         for item in self.params["links"]:
             self._add(wanted, item["path"], Entry.link(item["target"]))
         for path in self.params["absent"]:
@@ -227,9 +226,11 @@ class Transaction:
     @staticmethod
     def _add(wanted: Entries, path: str, entry: Entry) -> None:
         if not os.path.isabs(path) or os.path.normpath(path) != path:
-            raise TransactionError(f"{path!r} is not a plain absolute path.")
+            msg = f"{path!r} is not a plain absolute path."
+            raise TransactionError(msg)
         if path in wanted:
-            raise TransactionError(f"{path} is named twice.")
+            msg = f"{path} is named twice."
+            raise TransactionError(msg)
         wanted[path] = entry
 
     def _present(self) -> Result:
@@ -245,9 +246,7 @@ class Transaction:
                 if not resumed:
                     self.journal.remove()
                 raise
-        return _result(
-            changes, changed=bool(changes) or resumed, tested=tested, resumed=resumed
-        )
+        return _result(changes, changed=bool(changes) or resumed, tested=tested, resumed=resumed)
 
     def _test(self, wanted: Entries, changes: t.Sequence[Change]) -> bool:
         if self.check_mode and self.params["skip_test"]:
@@ -256,19 +255,15 @@ class Transaction:
         for item in self.params["files"]:
             if item["check"] == "python" and item["path"] in changed:
                 if not self.params["python"]:
-                    raise TransactionError(
-                        "python is required for files with check: python."
-                    )
-                check_python(
-                    item["path"], wanted[item["path"]].content, self.params["python"]
-                )
+                    msg = "python is required for files with check: python."
+                    raise TransactionError(msg)
+                check_python(item["path"], wanted[item["path"]].content, self.params["python"])
         apache = find_apache(self.params["apache"])
         if apache is None:
             if self.check_mode:
                 return False
-            raise TransactionError(
-                f"Apache ({self.params['apache']}) is not installed; nothing was changed."
-            )
+            msg = f"Apache ({self.params['apache']}) is not installed; nothing was changed."
+            raise TransactionError(msg)
         check_candidate(wanted, self.params["config_dir"], apache)
         return True
 

@@ -64,6 +64,12 @@ options:
           - Text that occurs in the page's title as whole words, after character references are
             resolved and runs of white space have become one blank.
         type: str
+      accept:
+        description:
+          - Status codes that pass whatever the page says, such as 401 from a site behind a login.
+        type: list
+        elements: int
+        default: []
   retries:
     description: How often a check that did not pass is repeated.
     type: int
@@ -127,6 +133,7 @@ results:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._http_check import (
     Check,
     Result,
@@ -160,6 +167,7 @@ def main() -> None:
                     "body": {"type": "str"},
                     "exact_body": {"type": "str"},
                     "title": {"type": "str"},
+                    "accept": {"type": "list", "elements": "int", "default": []},
                 },
             },
             "retries": {"type": "int", "default": 5},
@@ -170,7 +178,8 @@ def main() -> None:
     )
     params = module.params
     checks = [
-        Check(**{**item, "status": tuple(item["status"])}) for item in params["checks"]
+        Check(**{**item, "status": tuple(item["status"]), "accept": tuple(item["accept"])})
+        for item in params["checks"]
     ]
     results = run_checks(
         checks,
@@ -181,9 +190,7 @@ def main() -> None:
     failed = [result for result in results if not result.ok]
     output = [_as_dict(result) for result in results]
     if failed:
-        words = "; ".join(
-            f"{result.name} ({result.url}) {result.reason}" for result in failed
-        )
+        words = "; ".join(f"{result.name} ({result.url}) {result.reason}" for result in failed)
         module.fail_json(
             msg=f"{len(failed)} of {len(results)} checks did not pass: {words}.",
             results=output,

@@ -10,14 +10,18 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_reload import (
     accepting_children,
     is_apache,
     wait_for_successors,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # A child that holds the socket it inherits until a line arrives, then closes it but stays.
 CHILD = """
@@ -32,7 +36,7 @@ sys.stdin.readline()
 
 class Child:
     def __init__(self, listener: socket.socket) -> None:
-        self.process = subprocess.Popen(
+        self.process = subprocess.Popen(  # noqa: S603 - this very Python
             [sys.executable, "-c", CHILD, str(listener.fileno())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -89,9 +93,7 @@ def test_a_child_that_closed_its_socket_but_lives_is_replaced(
     children: tuple[Child, Child],
 ) -> None:
     first, _second = children
-    old = {
-        item for item in accepting_children(os.getpid()) if item[0] == first.process.pid
-    }
+    old = {item for item in accepting_children(os.getpid()) if item[0] == first.process.pid}
 
     def close(_seconds: float) -> None:
         first.close_socket()
@@ -100,7 +102,8 @@ def test_a_child_that_closed_its_socket_but_lives_is_replaced(
     assert first.process.poll() is None
 
 
-def test_waiting_ends(children: tuple[Child, Child]) -> None:
+@pytest.mark.usefixtures("children")
+def test_waiting_ends() -> None:
     assert not wait_for_successors(os.getpid(), accepting_children(os.getpid()), 0.2)
 
 

@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 import pytest
+
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _apache_transaction as logic,
 )
@@ -74,16 +75,12 @@ class Host:
         """The parameters that put a site with this content live."""
         return {
             "files": [self.file(self.available, content, mode=mode)],
-            "links": [
-                {"path": str(self.enabled), "target": "../sites-available/a.conf"}
-            ],
+            "links": [{"path": str(self.enabled), "target": "../sites-available/a.conf"}],
             **more,
         }
 
     @staticmethod
-    def file(
-        path: pathlib.Path, content: str, mode: str = "0644", check: str = "none"
-    ) -> Any:
+    def file(path: pathlib.Path, content: str, mode: str = "0644", check: str = "none") -> Any:
         return {"path": str(path), "content": content, "mode": mode, "check": check}
 
     def tree(self) -> dict[str, str]:
@@ -93,9 +90,7 @@ class Host:
             if path.is_symlink():
                 found[str(path)] = "-> " + os.readlink(path)
             elif path.is_file() and path != self.calls:
-                found[str(path)] = (
-                    f"{stat.S_IMODE(path.stat().st_mode):o} {path.read_text()}"
-                )
+                found[str(path)] = f"{stat.S_IMODE(path.stat().st_mode):o} {path.read_text()}"
         return found
 
 
@@ -106,21 +101,23 @@ def host(tmp_path: pathlib.Path) -> Host:
 
 def test_it_installs_files_and_links_and_then_reports_no_change(host: Host) -> None:
     result = host.run(**host.site("Good\n"))
-    assert result["changed"] and result["tested"] and not result["resumed"]
+    assert result["changed"]
+    assert result["tested"]
+    assert not result["resumed"]
     assert result["paths"] == [str(host.available), str(host.enabled)]
     assert host.enabled.read_text() == "Good\n"
     assert os.readlink(host.enabled) == "../sites-available/a.conf"
     host.run(state="committed")
     again = host.run(**host.site("Good\n"))
-    assert not again["changed"] and again["paths"] == [] and again["diff"] == []
+    assert not again["changed"]
+    assert again["paths"] == []
+    assert again["diff"] == []
 
 
 def test_no_temporary_file_stays(host: Host) -> None:
     host.run(**host.site("Good\n"))
     host.run(state="committed")
-    assert [
-        path for path in host.tree() if ".trac-" in path or "candidate" in path
-    ] == []
+    assert [path for path in host.tree() if ".trac-" in path or "candidate" in path] == []
 
 
 def test_the_diff_shows_each_file_before_and_after(host: Host) -> None:
@@ -160,9 +157,8 @@ def test_a_refused_candidate_leaves_the_host_as_it_was(host: Host) -> None:
     for check_mode in (True, False):
         with pytest.raises(logic.TransactionError) as caught:
             host.run(check_mode=check_mode, **host.site("Bogus\n"))
-        assert (
-            f"Syntax error on line 1 of {host.enabled}:\nInvalid command 'Bogus'"
-            in str(caught.value)
+        assert f"Syntax error on line 1 of {host.enabled}:\nInvalid command 'Bogus'" in str(
+            caught.value
         )
         assert host.tree() == before
 
@@ -178,19 +174,19 @@ def test_removals_are_part_of_the_candidate(host: Host) -> None:
     host.available.write_text("Bogus\n")
     host.enabled.symlink_to("../sites-available/a.conf")
     result = host.run(absent=[str(host.enabled)])
-    assert result["changed"] and not host.enabled.is_symlink()
+    assert result["changed"]
+    assert not host.enabled.is_symlink()
     host.run(state="rolled_back")
     assert os.readlink(host.enabled) == "../sites-available/a.conf"
 
 
-def test_absolute_paths_into_the_configuration_lead_into_the_candidate(
-    host: Host, tmp_path: pathlib.Path
-) -> None:
+def test_absolute_paths_into_the_configuration_lead_into_the_candidate(host: Host) -> None:
     # The link, as it would be after an upgrade from an old a2ensite.
     host.enabled.symlink_to(host.available)
     host.available.write_text("Good\n")
     host.apache.write_text(
-        '#!/bin/sh\ncat "$3/sites-enabled/a.conf" "$3/apache2.conf"; readlink "$3/sites-enabled/a.conf"; exit 1\n'
+        '#!/bin/sh\ncd "$3"\ncat sites-enabled/a.conf apache2.conf\n'
+        "readlink sites-enabled/a.conf\nexit 1\n"
     )
     with pytest.raises(logic.TransactionError) as caught:
         host.run(files=[host.file(host.available, "Newer\n")])
@@ -214,9 +210,8 @@ def test_a_rollback_restores_contents_modes_links_and_absence(host: Host) -> Non
     )
     assert script.exists()
     result = host.run(state="rolled_back")
-    assert result["changed"] and sorted(result["paths"]) == sorted(
-        [str(host.available), str(script), str(host.enabled)]
-    )
+    assert result["changed"]
+    assert sorted(result["paths"]) == sorted([str(host.available), str(script), str(host.enabled)])
     assert host.tree() == before
     assert not host.run(state="rolled_back")["changed"]
 
@@ -235,7 +230,9 @@ def test_an_interrupted_run_is_taken_up_again(host: Host) -> None:
     before = host.tree()
     host.run(**host.site("Unseen\n"))  # killed before it was verified
     again = host.run(**host.site("Unseen\n"))
-    assert again["changed"] and again["resumed"] and again["paths"] == []
+    assert again["changed"]
+    assert again["resumed"]
+    assert again["paths"] == []
     host.run(**host.site("Unseen, too\n"))
     host.run(state="rolled_back")
     assert host.tree() == before
@@ -250,7 +247,7 @@ def test_the_journal_is_for_root_only(host: Host) -> None:
 def test_a_damaged_journal_is_named(host: Host) -> None:
     host.journal.mkdir()
     (host.journal / "test.json").write_text("{")
-    with pytest.raises(logic.TransactionError, match="test.json is damaged"):
+    with pytest.raises(logic.TransactionError, match=r"test\.json is damaged"):
         host.run(state="rolled_back")
 
 
@@ -269,41 +266,33 @@ def test_a_write_that_fails_leaves_everything_as_it_was(
         real(source, target)
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(
-        logic.TransactionError, match=r"b\.conf could not be written.*No space"
-    ):
+    with pytest.raises(logic.TransactionError, match=r"b\.conf could not be written.*No space"):
         host.run(files=[host.file(host.available, "New\n"), host.file(other, "New\n")])
     assert host.tree() == before
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
-def test_python_that_does_not_compile_is_not_installed(
-    host: Host, check_mode: bool
-) -> None:
+def test_python_that_does_not_compile_is_not_installed(host: Host, check_mode: bool) -> None:
     before = host.tree()
     script = host.root / "trac.wsgi"
-    with pytest.raises(
-        logic.TransactionError, match=r"(?s)trac\.wsgi is no valid Python.*line 2"
-    ):
-        host.run(
-            check_mode, files=[host.file(script, "x = 1\ny = (\n", check="python")]
-        )
+    with pytest.raises(logic.TransactionError, match=r"(?s)trac\.wsgi is no valid Python.*line 2"):
+        host.run(check_mode, files=[host.file(script, "x = 1\ny = (\n", check="python")])
     assert host.tree() == before
 
 
 def test_python_is_compiled_but_not_run(host: Host) -> None:
     script, trace = host.root / "trac.wsgi", host.root / "trace"
     host.run(files=[host.file(script, f"open({str(trace)!r}, 'w')\n", check="python")])
-    assert script.exists() and not trace.exists()
+    assert script.exists()
+    assert not trace.exists()
 
 
 def test_without_apache_check_mode_predicts_and_a_real_run_fails(host: Host) -> None:
     host.apache.unlink()
     predicted = host.run(check_mode=True, **host.site("Good\n"))
-    assert predicted["changed"] and not predicted["tested"]
-    with pytest.raises(
-        logic.TransactionError, match="is not installed; nothing was changed"
-    ):
+    assert predicted["changed"]
+    assert not predicted["tested"]
+    with pytest.raises(logic.TransactionError, match="is not installed; nothing was changed"):
         host.run(**host.site("Good\n"))
 
 
@@ -325,11 +314,9 @@ def test_skip_test_counts_in_check_mode_only(host: Host) -> None:
             {"files": [Host.file(pathlib.Path("/nowhere/a"), "", mode="rw")]},
             "no octal number",
         ),
-        ({"absent": ["/tmp"]}, "neither a regular file nor a symbolic link"),
+        ({"absent": ["/etc"]}, "neither a regular file nor a symbolic link"),
     ],
 )
-def test_bad_parameters_are_named(
-    host: Host, params: dict[str, Any], message: str
-) -> None:
+def test_bad_parameters_are_named(host: Host, params: dict[str, Any], message: str) -> None:
     with pytest.raises(logic.TransactionError, match=message):
         host.run(**params)

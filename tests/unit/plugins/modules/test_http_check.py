@@ -9,10 +9,10 @@ from __future__ import annotations
 import http.server
 import socket
 import threading
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._http_check import (
     Check,
     Result,
@@ -20,6 +20,9 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._http_check import (
     page_title,
     run_checks,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PAGES: dict[str, tuple[int, str, str]] = {
     "/trac": (
@@ -91,11 +94,10 @@ def ask(site: Site, path: str, retries: int = 0, **expected: Any) -> Result:
         ("/hello", {"exact_body": "Hello World!"}),
         ("/host", {"host": "trac.example.org", "exact_body": "trac.example.org"}),
         ("/away", {"status": (302,)}),
+        ("/broken", {"title": "My Project", "accept": (500,)}),
     ],
 )
-def test_what_is_as_expected_passes(
-    site: Site, path: str, expected: dict[str, Any]
-) -> None:
+def test_what_is_as_expected_passes(site: Site, path: str, expected: dict[str, Any]) -> None:
     result = ask(site, path, **expected)
     assert result.ok, result.reason
 
@@ -121,9 +123,7 @@ def test_what_is_as_expected_passes(
         ("/away", {"title": "My Project"}, "status 302"),
     ],
 )
-def test_what_is_not_is_said(
-    site: Site, path: str, expected: dict[str, Any], reason: str
-) -> None:
+def test_what_is_not_is_said(site: Site, path: str, expected: dict[str, Any], reason: str) -> None:
     result = ask(site, path, **expected)
     assert not result.ok
     assert reason in result.reason
@@ -142,7 +142,7 @@ def test_a_url_of_another_kind_is_said() -> None:
     assert "no http or https URL" in result.reason
 
 
-def test_a_server_that_is_silent_is_given_up(site: Site) -> None:
+def test_a_server_that_is_silent_is_given_up() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

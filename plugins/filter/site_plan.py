@@ -1,0 +1,55 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters of role trac_site: from the inventory to the files of a web host."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_plan
+
+
+def _in_words(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+    """The function, with its own errors as those of a filter."""
+
+    @functools.wraps(function)
+    def wrapped(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        try:
+            return function(*args, **kwargs)
+        except _site_plan.PlanError as error:
+            raise AnsibleFilterError(str(error)) from error
+
+    return wrapped
+
+
+def site_scripts(
+    sites: t.Sequence[dict[str, t.Any]], source: str, deployed: t.Mapping[str, str]
+) -> list[dict[str, str]]:
+    """The files with the scripts of all sites, for module apache_transaction."""
+    return [
+        {
+            "path": site["script_path"],
+            "content": deployed[site["name"]]
+            if site["script"] == "deployed"
+            else _site_plan.wsgi_script(source, site),
+            "check": "python",
+        }
+        for site in sites
+        if site["script"] == "generated" or site["name"] in deployed
+    ]
+
+
+class FilterModule:
+    """The filters, by name."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {
+            "apache_argument": _in_words(_site_plan.apache_argument),
+            "python_literal": _in_words(_site_plan.python_literal),
+            "site_plan": _in_words(_site_plan.site_plan),
+            "site_scripts": _in_words(site_scripts),
+        }

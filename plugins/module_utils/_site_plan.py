@@ -1,0 +1,217 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the sites of an inventory to what a web host needs: scripts, virtual hosts, checks, URLs."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+Dict = t.Dict[str, t.Any]
+
+_DEFAULTS: Dict = {
+    "server_name": "",
+    "server_aliases": [],
+    "mount": "/trac",
+    "environment": "",
+    "mode": "daemon",
+    "pooling": "enabled",
+    "script": "generated",
+    "processes": 2,
+    "threads": 5,
+    "egg_cache": "",
+    "extra_site_directories": [],
+    "extra_directives": "",
+}
+
+# A private environment answers 403 to a visitor without a login, under its own title.
+_ENVIRONMENT_ANSWERS = [200, 403]
+# A whole site behind Apache's authentication answers 401 in Apache's own words.
+_LOGIN_WANTED = [401]
+
+_PLACEHOLDER = re.compile(r"^SETTINGS\b[^=\n]*= \{\}.*$", re.MULTILINE)
+_NO_SYNTAX = re.compile(r"[\x00-\x1f\x7f]|\$\{")
+
+
+class PlanError(ValueError):
+    """Values that cannot be put into a file, in words for the user."""
+
+
+def python_literal(value: object) -> str:
+    """A value as a Python literal in ASCII, whatever it holds and whoever made its type."""
+    if value is None or isinstance(value, bool):
+        return repr(value)
+    if isinstance(value, str):
+        return ascii(str(value))
+    if isinstance(value, int):
+        return repr(int(value))
+    if isinstance(value, t.Mapping):
+        pairs = (f"{python_literal(key)}: {python_literal(item)}" for key, item in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, t.Sequence):
+        return "[" + ", ".join(python_literal(item) for item in value) + "]"
+    msg = f"{value!r} cannot be written as a Python literal."
+    raise PlanError(msg)
+
+
+def apache_argument(value: object) -> str:
+    """A value as one quoted argument of a directive of Apache's configuration."""
+    text = str(value)
+    if _NO_SYNTAX.search(text):
+        msg = f"{text!r} holds a control character or '${{', which Apache cannot take."
+        raise PlanError(msg)
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def wsgi_script(source: str, site: t.Mapping[str, t.Any]) -> str:
+    """The script of a site: the source with the site's values in its settings."""
+    settings = {
+        "environment": site["environment_path"],
+        "parent_directory": site["parent_directory"],
+        "egg_cache": site["egg_cache"],
+        "site_directories": site["extra_site_directories"],
+        "pooling": site["pooling"],
+        # The daemon process has its umask from Apache's configuration.
+        "umask": 0o007 if site["mode"] == "embedded" else None,
+    }
+    lines = "".join(
+        f"    {python_literal(key)}: {python_literal(item)},\n" for key, item in settings.items()
+    )
+    script, count = _PLACEHOLDER.subn(lambda _match: f"SETTINGS = {{\n{lines}}}", source)
+    if count != 1:
+        msg = "The source of the script has no place for its settings."
+        raise PlanError(msg)
+    return script
+
+
+def site_plan(
+    sites: t.Sequence[t.Mapping[str, t.Any]],
+    environments: t.Sequence[t.Mapping[str, t.Any]],
+    settings: t.Mapping[str, t.Any],
+) -> Dict:
+    """Everything that follows from the inventory, in the order in which it is written."""
+    present = [item for item in environments if item.get("state", "present") == "present"]
+    completed = [_complete(site, present, settings) for site in sites]
+    hosts = _virtual_hosts(completed, settings)
+    return {
+        "sites": completed,
+        "virtual_hosts": hosts,
+        "embedded": any(site["mode"] == "embedded" for site in completed),
+        "default_host": any(not host["server_name"] for host in hosts),
+        "checks": _checks(completed, hosts, present, settings),
+        "urls": {site["name"]: _urls(site, settings) for site in completed},
+    }
+
+
+def _complete(
+    site: t.Mapping[str, t.Any],
+    present: t.Sequence[t.Mapping[str, t.Any]],
+    settings: t.Mapping[str, t.Any],
+) -> Dict:
+    given = {key: value for key, value in site.items() if value is not None}
+    full: Dict = {**_DEFAULTS, **given}
+    directory = f"{settings['dir']}/{full['name']}"
+    parent = settings["environments_dir"].rstrip("/")
+    one = full["environment"]
+    base = full["mount"].rstrip("/")
+    served = [one] if one else [item["name"] for item in present]
+    full.update(
+        server_name=full["server_name"].lower(),
+        egg_cache=full["egg_cache"] or f"{settings['cache_dir']}/{full['name']}",
+        directory=directory,
+        script_path=f"{directory}/trac.wsgi",
+        static_path=f"{directory}/htdocs/common",
+        environment_path=f"{parent}/{one}" if one else None,
+        parent_directory=None if one else parent,
+        served=served,
+        account=settings["apache_user"] if full["mode"] == "embedded" else settings["user"],
+        process_group="%{GLOBAL}" if full["mode"] == "embedded" else f"trac-{full['name']}",
+        # For AliasMatch where the environment's name stands between mount and chrome.
+        static_url=f"{base}/chrome/common/"
+        if one
+        else f"^{re.escape(base)}/[^/]+/chrome/common/(.*)$",
+    )
+    return full
+
+
+def _virtual_hosts(sites: t.Sequence[Dict], settings: t.Mapping[str, t.Any]) -> list[Dict]:
+    """One for each server name, the default one first, because Apache takes the first."""
+    hosts: dict[str, Dict] = {}
+    for site in sorted(sites, key=lambda site: bool(site["server_name"])):
+        name = site["server_name"]
+        host = hosts.setdefault(name, {"server_name": name, "server_aliases": [], "sites": []})
+        aliases = host["server_aliases"]
+        aliases += [alias for alias in site["server_aliases"] if alias not in aliases]
+        host["sites"].append(site)
+    for host in hosts.values():
+        # The first alias that matches wins: longer mounts stand in front of shorter ones.
+        host["sites"].sort(key=lambda site: (-len(site["mount"]), site["mount"]))
+        # A script at the root would take the path of the hello-world, which every virtual host has.
+        host["hello_world"] = bool(settings["hello_world_path"]) and any(
+            site["mount"] == "/" for site in host["sites"]
+        )
+    return list(hosts.values())
+
+
+def _expected_title(environment: t.Mapping[str, t.Any]) -> str | None:
+    """The project's name as Trac shows it in every title, if the inventory says it."""
+    project = (environment.get("config") or {}).get("project") or {}
+    title = project.get("name") or environment.get("title")
+    return str(title) if title else None
+
+
+def _checks(
+    sites: t.Sequence[Dict],
+    hosts: t.Sequence[Dict],
+    present: t.Sequence[t.Mapping[str, t.Any]],
+    settings: t.Mapping[str, t.Any],
+) -> list[Dict]:
+    address = settings["base_url"]
+    checks: list[Dict] = []
+    if settings["hello_world_path"]:
+        checks += [
+            {
+                "name": f"hello-world on {host['server_name'] or 'the default host'}",
+                "url": address + settings["hello_world_path"],
+                "host": host["server_name"] or "127.0.0.1",
+                "body": "Hello World!",
+                "accept": _LOGIN_WANTED,
+            }
+            for host in hosts
+        ]
+    titles = {item["name"]: _expected_title(item) for item in present}
+    for site in sites:
+        common = {"host": site["server_name"] or "127.0.0.1", "accept": _LOGIN_WANTED}
+        base = address + site["mount"].rstrip("/")
+        if site["parent_directory"]:
+            checks.append({"name": f"site {site['name']}, index", "url": f"{base}/", **common})
+        for name in site["served"]:
+            check = {
+                "name": f"site {site['name']}, environment {name}",
+                "url": f"{base}/{name}" if site["parent_directory"] else address + site["mount"],
+                "status": _ENVIRONMENT_ANSWERS,
+                **common,
+            }
+            if titles.get(name):
+                check["title"] = titles[name]
+            checks.append(check)
+        if site["served"]:
+            under = f"{base}/{site['served'][0]}" if site["parent_directory"] else base
+            checks.append(
+                {
+                    "name": f"site {site['name']}, static files",
+                    "url": f"{under}/chrome/common/css/trac.css",
+                    **common,
+                }
+            )
+    return checks
+
+
+def _urls(site: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
+    """Where a visitor finds the site."""
+    port = "" if int(settings["port"]) == 80 else f":{settings['port']}"
+    base = f"http://{site['server_name'] or settings['host']}{port}{site['mount']}".rstrip("/")
+    if not site["parent_directory"]:
+        return [base if site["mount"] != "/" else f"{base}/"]
+    return [f"{base}/", *(f"{base}/{name}" for name in site["served"])]
