@@ -31,7 +31,7 @@ def candidate_from_policy(output: str) -> str | None:
 
 def installed_from_dpkg(output: str) -> str | None:
     """The version in what ``dpkg-query -W -f '${db:Status-Status} ${Version}'`` writes."""
-    status, dummy, version = output.strip().partition(" ")
+    status, _dummy, version = output.strip().partition(" ")
     return version.strip() or None if status == "installed" else None
 
 
@@ -114,7 +114,7 @@ def wsgi_mapping(pid: int, maps: str) -> Mapping | None:
             continue
         path = path or fields[5]
         if fields[5] == path and fields[1].startswith("r"):
-            first, dummy, end = fields[0].partition("-")
+            first, _dummy, end = fields[0].partition("-")
             ranges.append((int(first, 16), int(end, 16)))
     if not path:
         return None
@@ -264,7 +264,7 @@ def listening_sockets(table: str) -> dict[str, Endpoint]:
     for line in table.splitlines()[1:]:
         fields = line.split()
         if len(fields) > 9 and fields[3] == "0A":
-            address, dummy, port = fields[1].partition(":")
+            address, _dummy, port = fields[1].partition(":")
             sockets[fields[9]] = Endpoint(_address_from_hex(address), int(port, 16))
     return sockets
 

@@ -120,11 +120,11 @@ def judge(text: Any) -> Verdict:
     """Say whether this version of mod_wsgi serves Trac, and what to know about it."""
     version = parse_version(text) if isinstance(text, str) else None
     if version is None:
-        return Verdict(False, f"{_shown(text)} cannot be read as a version of mod_wsgi. {ACCEPTED}.")
-    if not _accepted(version):
         return Verdict(
-            False, f"mod_wsgi {version.text} does not serve Trac. {ACCEPTED}. {REASON}."
+            False, f"{_shown(text)} cannot be read as a version of mod_wsgi. {ACCEPTED}."
         )
+    if not _accepted(version):
+        return Verdict(False, f"mod_wsgi {version.text} does not serve Trac. {ACCEPTED}. {REASON}.")
     return Verdict(True, f"mod_wsgi {version.text} serves Trac.", _warnings(version))
 
 

@@ -93,7 +93,7 @@ taken:
       sample: Port 80 is taken by nginx (process 4711).
 """
 
-from typing import Any, NoReturn
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -128,15 +128,13 @@ def sentence(listener: Listener) -> str:
     return f"Port {port} is taken by {listener.command} (process {listener.pid})."
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
     endpoints = apache_endpoints()
     module.exit_json(
         changed=False,
-        endpoints=[
-            {"address": one.address, "port": one.port, "url": one.url} for one in endpoints
-        ],
+        endpoints=[{"address": one.address, "port": one.port, "url": one.url} for one in endpoints],
         taken=taken(listeners(endpoints)),
     )
 

@@ -137,7 +137,7 @@ loaded:
 """
 
 import os
-from typing import Any, NoReturn
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -275,13 +275,13 @@ class ModWsgiInfo:
                 msg=f"{program} is missing: this module reads Debian's and Ubuntu's packages."
             )
         environment = {"LC_ALL": "C"}
-        code, output, dummy = self.module.run_command(
+        code, output, _dummy = self.module.run_command(
             [path, *arguments], environ_update=environment
         )
         return output if code == 0 else ""
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={"package": {"type": "str", "default": "libapache2-mod-wsgi-py3"}},

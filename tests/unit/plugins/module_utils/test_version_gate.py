@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._version_gate import (
     judge,
     parse_version,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.trac.mod_wsgi.plugins.test import serves_trac as plugin
 
 serves_trac = plugin.TestModule().tests()["serves_trac"]
