@@ -34,6 +34,12 @@ _PLACEHOLDER = re.compile(r"^SETTINGS\b[^=\n]*= \{\}.*$", re.MULTILINE)
 _NO_SYNTAX = re.compile(r"[\x00-\x1f\x7f]|\$\{")
 
 
+_MARKER_TEXT = (
+    "Made by the Ansible role trac.mod_wsgi.trac_site, which removes this directory "
+    "together with its site.\n"
+)
+
+
 class PlanError(ValueError):
     """Values that cannot be put into a file, in words for the user."""
 
@@ -97,6 +103,10 @@ def site_plan(
     return {
         "sites": completed,
         "virtual_hosts": hosts,
+        "markers": [
+            {"path": f"{site['directory']}/{settings['marker']}", "content": _MARKER_TEXT}
+            for site in completed
+        ],
         "embedded": any(site["mode"] == "embedded" for site in completed),
         "default_host": any(not host["server_name"] for host in hosts),
         "checks": _checks(completed, hosts, present, settings),

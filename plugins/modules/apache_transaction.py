@@ -69,7 +69,7 @@ options:
         default: "0644"
       check:
         description:
-          - V(python) compiles the content with the interpreter O(python) before anything is written.
+          - V(python) compiles the content with the interpreter O(python) before a change is made.
         type: str
         choices: [none, python]
         default: none

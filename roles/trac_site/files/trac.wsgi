@@ -18,6 +18,7 @@ if SETTINGS["umask"] is not None:
 # Read when a zipped plugin is unpacked.
 os.environ["PYTHON_EGG_CACHE"] = SETTINGS["egg_cache"]
 
+# Before anything of Trac or setuptools is imported: they look for plugins when they are.
 for directory in SETTINGS["site_directories"]:
     site.addsitedir(directory)
 
@@ -35,13 +36,14 @@ def usable_locale():
 
 def disable_pooling():
     """Have each connection to a database server closed after use."""
+    resolution_error = importlib.import_module("pkg_resources").ResolutionError
     for module, name in (
         ("trac.db.postgres_backend", "PostgreSQLConnection"),
         ("trac.db.mysql_backend", "MySQLConnection"),
     ):
         try:
             connection = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError):
+        except (ImportError, AttributeError, resolution_error):
             continue  # the driver is not installed
         connection.poolable = False
 
