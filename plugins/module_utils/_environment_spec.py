@@ -23,7 +23,7 @@ _NAME = re.compile(NAME_RULE + r"\Z")
 _DATABASE = ("trac", "database")
 _TITLE = ("project", "name")
 
-OptionName = tuple[str, str]
+OptionName = t.Tuple[str, str]
 
 
 class EnvironmentFailure(Exception):

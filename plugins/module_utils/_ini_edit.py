@@ -20,8 +20,8 @@ import re
 import typing as t
 
 # (section, option) -> value, None to remove the option
-Changes = t.Mapping[tuple[str, str], t.Optional[str]]  # noqa: UP045  (Python 3.9)
-Options = dict[str, dict[str, str]]
+Changes = t.Mapping[t.Tuple[str, str], t.Optional[str]]
+Options = t.Dict[str, t.Dict[str, str]]
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _COMMENT = ("#", ";")

@@ -65,7 +65,7 @@ class _Remember(logging.Handler):
             self.messages.append(message)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=None)
 def _environment_class() -> t.Any:
     """Trac's Environment, able to stand on a trac.ini that is not written yet."""
     from trac.config import Configuration, UnicodeConfigParser
@@ -146,15 +146,15 @@ def _opened(environment: t.Any) -> t.Iterator[t.Any]:
         environment.shutdown()
 
 
-def _reason(error: BaseException) -> str:
-    """An error in words for the user."""
+def _reason(error: BaseException, path: str) -> str:
+    """An error with the environment (or directory) at a path, in words for the user."""
     from trac.core import TracBaseError
     from trac.util.text import to_unicode
 
     if isinstance(error, (EnvironmentFailure, TracBaseError)):
         return re.sub(r"<[^>]*>", "", str(to_unicode(error))).strip()
     if isinstance(error, PermissionError) and error.filename:
-        return _no_access(os.fsdecode(error.filename))
+        return _no_access(os.fsdecode(error.filename), path)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {os.fsdecode(error.filename or '')}".rstrip(": ")
     return f"{type(error).__name__}: {error}"
@@ -167,7 +167,7 @@ def _account(uid: int) -> str:
         return str(uid)
 
 
-def _no_access(path: str) -> str:
+def _no_access(path: str, environment: str) -> str:
     account = _account(os.geteuid())
     try:
         status = os.stat(path)
@@ -177,7 +177,8 @@ def _no_access(path: str) -> str:
         f"{path}: the account {account} is not allowed to read or write it "
         f"(it belongs to {_account(status.st_uid)}, mode {stat.S_IMODE(status.st_mode):04o}); "
         "everything in an environment has to belong to the account that serves it, "
-        f"so never run trac-admin as another one; set it right with: chown -R {account} ENVIRONMENT"
+        "so never run trac-admin as another one; "
+        f"set it right with: chown -R {account}: {environment}"
     )
 
 
@@ -273,13 +274,15 @@ def _check_options(environment: t.Any, names: t.Iterable[OptionName]) -> None:
         try:
             option.__get__(environment, type(environment))
         except ConfigurationError as e:
-            raise EnvironmentFailure(f"[{name[0]}] {name[1]}: {_reason(e)}") from e
+            raise EnvironmentFailure(
+                f"[{name[0]}] {name[1]}: {_reason(e, environment.path)}"
+            ) from e
 
 
 def _check_log(environment: t.Any) -> None:
     path = environment.log_file_path
     if environment.log_type == "file" and os.path.exists(path) and not os.access(path, os.W_OK):
-        raise EnvironmentFailure(_no_access(path))
+        raise EnvironmentFailure(_no_access(path, environment.path))
 
 
 def _check_permissions(environment: t.Any, permissions: t.Iterable[tuple[str, str]]) -> None:
@@ -351,15 +354,15 @@ class Reconciler:
         """Bring one environment into its wanted state; a failure stands in the report."""
         report = Report(spec.name)
         redactor = spec.redactor()
+        path = os.path.join(self.directory, spec.name)
         try:
-            path = os.path.join(self.directory, spec.name)
             if exists(path):
                 self._adjust(path, spec, report, redactor)
             else:
                 self._create(path, spec, report)
         # One environment must not stop the others, whatever a plugin or a database driver raises.
         except (Exception, SystemExit) as e:  # noqa: BLE001
-            report.failure = redactor.redact(_reason(e))
+            report.failure = redactor.redact(_reason(e, path))
         return report
 
     def _create(self, path: str, spec: EnvironmentSpec, report: Report) -> None:
@@ -501,6 +504,6 @@ def serve(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
         except (WorkerFailure, OSError) as e:
             if isinstance(e, BrokenPipeError):
                 sys.exit(1)
-            reason = str(e) if isinstance(e, WorkerFailure) else _reason(e)
+            reason = str(e) if isinstance(e, WorkerFailure) else _reason(e, payload["directory"])
             output.write(json.dumps({"event": "failed", "reason": reason}) + "\n")
             output.flush()

@@ -38,6 +38,10 @@ module.serve(document["payload"], output)
 """
 
 
+# The worker says one of these when it has ended by its own will.
+LAST_EVENTS = ("end", "failed", "no_trac")
+
+
 @dataclasses.dataclass
 class Account:
     """The account that a worker runs as."""
@@ -101,7 +105,7 @@ def run(
         except ValueError:  # cut off in the middle
             break
     ending = None
-    if process.returncode != 0 or not events:
+    if process.returncode != 0 or not events or events[-1]["event"] not in LAST_EVENTS:
         how = f"signal {-process.returncode}" if process.returncode < 0 else "an error"
         tail = "\n".join(errors.decode("utf-8", "replace").splitlines()[-20:])
         ending = f"the worker ended with {how}:\n{tail}".rstrip(":\n")

@@ -82,14 +82,15 @@ options:
         elements: dict
         default: []
       state:
-        description: The wanted state of the environment. Only V(present) is possible in this version.
+        description: The wanted state. Only V(present) is possible in this version.
         type: str
         choices:
           - present
         default: present
   config:
-    description: Options of C(trac.ini) for each environment whose O(environments[].config) does not say
-      otherwise.
+    description:
+      - Options of C(trac.ini) for each environment whose O(environments[].config) does not say
+        otherwise.
     type: dict
     default: {}
   directory:
@@ -190,6 +191,7 @@ import pwd
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _environment_spec,
     _ini_edit,
@@ -216,6 +218,14 @@ def _hide_options(config: dict[str, t.Any]) -> None:
             for option, value in options.items():
                 if isinstance(value, str):
                     options[option] = _secrets.shown(str(option), value)
+
+
+class EnvironmentsModule(AnsibleModule):
+    """An Ansible module that logs no values, because only it can tell secrets from the rest."""
+
+    def _log_invocation(self) -> None:
+        names = [document["name"] for document in self.params["environments"]]
+        self.log(f"Invoked with directory={self.params['directory']} environments={names}")
 
 
 class NotReady(Exception):
@@ -368,7 +378,7 @@ class Environments:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = EnvironmentsModule(
         argument_spec={
             "environments": {
                 "type": "list",
@@ -391,8 +401,6 @@ def main() -> None:
             "group": {"type": "str"},
         },
         supports_check_mode=True,
-        # The arguments hold secrets that only this module can tell from the rest.
-        no_log=True,
     )
     environments = Environments(module)
     environments.hide_secrets()

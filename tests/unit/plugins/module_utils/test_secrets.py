@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _secrets
 
 

@@ -23,7 +23,9 @@ import time
 import typing as t
 
 import pytest
+from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
+
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _environment_spec,
     _trac_worker,
@@ -243,9 +245,7 @@ def test_what_trac_spells_its_own_way_is_no_change(host: Host, value: object) ->
     environment.config.save()  # as the web administration does
     assert host.ini()["notification"]["smtp_enabled"] == "enabled"
     assert host.one(document)["changes"] == []
-    disabled = host.one(
-        {"name": "project", "config": {"notification": {"smtp_enabled": False}}}
-    )
+    disabled = host.one({"name": "project", "config": {"notification": {"smtp_enabled": False}}})
     assert disabled["after"] == ["[notification] smtp_enabled = disabled"]
 
 
@@ -279,7 +279,9 @@ def test_defaults_hold_where_an_environment_says_nothing_else(host: Host) -> Non
 
 def test_permissions_are_added_and_none_is_taken_away(created: Host) -> None:
     before = created.permissions()
-    report = created.one({"name": "project", "permissions": {"admin": ["TRAC_ADMIN"], "é": ["staff"]}})
+    report = created.one(
+        {"name": "project", "permissions": {"admin": ["TRAC_ADMIN"], "é": ["staff"]}}
+    )
     assert report["changes"] == ["grant staff to é"]
     assert created.permissions() == before | {("é", "staff")}
 
@@ -309,7 +311,11 @@ def test_check_mode_predicts_the_run_and_touches_nothing(created: Host) -> None:
     (created.directory / "foreign" / "file").touch()
     documents = [
         PROJECT | {"title": "Renamed", "permissions": {"bob": ["WIKI_VIEW"]}},
-        {"name": "new", "config": {"ticket": {"x": 1}}, "permissions": {"anonymous": ["WIKI_VIEW"]}},
+        {
+            "name": "new",
+            "config": {"ticket": {"x": 1}},
+            "permissions": {"anonymous": ["WIKI_VIEW"]},
+        },
         {"name": "unknown", "permissions": {"bob": ["NONSENSE"]}},
         {"name": "foreign"},
         {"name": "bad", "config": {"logging": {"log_level": "LOUD"}}},
@@ -422,9 +428,7 @@ class Child:
             stderr=subprocess.DEVNULL,
         )
         assert self.process.stdin
-        self.process.stdin.write(
-            _worker_process.request(trac_environments.WORKER_MODULES, payload)
-        )
+        self.process.stdin.write(_worker_process.request(trac_environments.WORKER_MODULES, payload))
         self.process.stdin.close()
 
     def events(self) -> t.Iterator[Document]:
@@ -521,6 +525,8 @@ class Module:
             "group": grp.getgrgid(os.getegid()).gr_name,
             "_ansible_check_mode": check,
             "_ansible_diff": True,
+            "_ansible_no_log": False,
+            "_ansible_module_name": "trac_environments",
             **arguments,
         }
         with patch_module_args(parameters), pytest.raises(SystemExit):
@@ -616,7 +622,7 @@ def test_module_on_a_fresh_host(module: Module, missing: Document) -> None:
 
 def test_module_with_a_python_that_has_no_trac(module: Module, tmp_path: pathlib.Path) -> None:
     python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\nshift\nexec {sys.executable} -S -I \"$@\"\n")
+    python.write_text(f'#!/bin/sh\nshift\nexec {sys.executable} -S -I "$@"\n')
     python.chmod(0o755)
     result = module(PROJECT, python=str(python))
     assert f"{python} cannot import Trac: " in result["msg"]
@@ -624,7 +630,16 @@ def test_module_with_a_python_that_has_no_trac(module: Module, tmp_path: pathlib
     assert module(PROJECT, check=True, python=str(python))["environments"][0]["created"]
 
 
-def test_module_keeps_secrets_to_itself(module: Module) -> None:
+@pytest.fixture
+def syslog(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the module writes into the system's log."""
+    messages: list[str] = []
+    monkeypatch.setattr(basic, "has_journal", False)
+    monkeypatch.setattr(basic.syslog, "syslog", lambda _priority, message: messages.append(message))
+    return messages
+
+
+def test_module_keeps_secrets_to_itself(module: Module, syslog: list[str]) -> None:
     document = {
         "name": "project",
         "database": "postgres://trac:p%40ss%2Fword@127.0.0.1:1/trac",
@@ -640,6 +655,9 @@ def test_module_keeps_secrets_to_itself(module: Module) -> None:
         assert "[notification] smtp_password = ********" in result["diff"][0]["after"]
         assert "hunter2" not in module.output
         assert "correcthorse" not in module.output
+    assert "Invoked with" in syslog[0]
+    for secret in ("p%40ss", "p@ss", "hunter2", "correcthorse"):
+        assert secret not in "".join(syslog)
     assert result["environments"][0]["changes"] == ["set [notification] smtp_password"]
     assert module.host.ini()["notification"]["smtp_password"] == "correcthorse"
 
@@ -662,6 +680,7 @@ def test_module_survives_what_plugins_do(module: Module, code: str, succeeds: bo
     assert result["environments"][0]["created"]
     if succeeds:
         assert "msg" not in result
+        assert len(result["environments"]) == 3
         assert title(module.host) == "Renamed"
     else:
         assert "broken off while it worked on project" in result["msg"]
