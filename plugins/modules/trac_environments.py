@@ -220,7 +220,7 @@ def _hide_options(config: dict[str, t.Any]) -> None:
                     options[option] = _secrets.shown(str(option), value)
 
 
-class EnvironmentsModule(AnsibleModule):
+class EnvironmentsModule(AnsibleModule):  # type: ignore[misc]
     """An Ansible module that logs no values, because only it can tell secrets from the rest."""
 
     def _log_invocation(self) -> None:

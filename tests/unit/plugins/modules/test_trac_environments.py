@@ -37,7 +37,7 @@ pytest.importorskip("trac.env")
 
 Document = dict[str, t.Any]
 USER = pwd.getpwuid(os.geteuid()).pw_name
-PROJECT = {
+PROJECT: Document = {
     "name": "project",
     "title": "My Project",
     "config": {"ticket": {"default_type": "task"}, "notification": {"smtp_enabled": True}},
@@ -189,7 +189,8 @@ def test_an_empty_directory_is_room_enough(host: Host) -> None:
 )
 def test_titles_come_through_whole(host: Host, text: str) -> None:
     """At creation and as a change, and they are no change the second time."""
-    for document in (PROJECT | {"title": text}, {"name": "other", "title": text}):
+    documents: list[Document] = [PROJECT | {"title": text}, {"name": "other", "title": text}]
+    for document in documents:
         host.one({"name": "other", "title": "first"})
         assert host.one(document)["failure"] is None
         assert title(host, document["name"]) == text
@@ -309,7 +310,7 @@ def test_check_mode_predicts_the_run_and_touches_nothing(created: Host) -> None:
     (created.directory / ".old.creating-00000000").mkdir()
     (created.directory / "foreign").mkdir()
     (created.directory / "foreign" / "file").touch()
-    documents = [
+    documents: list[Document] = [
         PROJECT | {"title": "Renamed", "permissions": {"bob": ["WIKI_VIEW"]}},
         {
             "name": "new",
