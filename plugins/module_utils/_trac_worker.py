@@ -279,6 +279,18 @@ def _check_options(environment: t.Any, names: t.Iterable[OptionName]) -> None:
             ) from e
 
 
+def _check_driver(environment: t.Any) -> None:
+    """Refuse a kind of database that Trac does not know, or has no driver for."""
+    from trac.core import TracError
+    from trac.db.api import DatabaseManager
+
+    try:
+        DatabaseManager(environment).get_connector()
+    except TracError as e:
+        reason = _reason(e, environment.path)
+        raise EnvironmentFailure(f"[trac] database: {reason} (is its driver installed?)") from e
+
+
 def _check_log(environment: t.Any) -> None:
     path = environment.log_file_path
     if environment.log_type == "file" and os.path.exists(path) and not os.access(path, os.W_OK):
@@ -370,6 +382,7 @@ class Reconciler:
         proposed = _apply(os.path.join(path, "conf", "trac.ini"), "", options)
         with _opened(_environment_class()(path, proposed, new=True)) as environment:
             _check_options(environment, options)
+            _check_driver(environment)
             _check_permissions(environment, spec.permissions)
         if not self.check:
             parent, name = os.path.split(path)

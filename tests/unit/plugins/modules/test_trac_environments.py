@@ -319,6 +319,7 @@ def test_check_mode_predicts_the_run_and_touches_nothing(created: Host) -> None:
         },
         {"name": "unknown", "permissions": {"bob": ["NONSENSE"]}},
         {"name": "foreign"},
+        {"name": "driver", "database": "oracle:x"},
         {"name": "bad", "config": {"logging": {"log_level": "LOUD"}}},
     ]
     before = created.snapshot()
@@ -331,8 +332,9 @@ def test_check_mode_predicts_the_run_and_touches_nothing(created: Host) -> None:
         False,
         False,
         False,
+        False,
     ]
-    assert [len(report["changes"]) for report in predicted.values()] == [2, 5, 0, 0, 0]
+    assert [len(report["changes"]) for report in predicted.values()] == [2, 5, 0, 0, 0, 0]
     again = created.run(*documents[:2], check=True)
     assert [report["changes"] for report in again.values()] == [[], []]
 
