@@ -10,6 +10,7 @@ import pathlib
 import typing as t
 
 import yaml
+
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _inventory
 
 _ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
@@ -23,9 +24,11 @@ def _options(role: str, variable: str) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", options[variable]["options"])
 
 
-def environment_problems(environments: object) -> list[str]:
+def environment_problems(
+    environments: object, config: t.Mapping[str, t.Any] | None = None
+) -> list[str]:
     return _inventory.environment_problems(
-        environments, _options("trac_environments", "trac_environments_list")
+        environments, _options("trac_environments", "trac_environments_list"), config or {}
     )
 
 

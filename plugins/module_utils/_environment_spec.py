@@ -208,6 +208,18 @@ def _permissions(document: t.Mapping[str, t.Any]) -> tuple[list[tuple[str, str]]
     return list(wanted), sorted(problems)
 
 
+def read_spec(
+    document: t.Mapping[str, t.Any], defaults: t.Mapping[str, t.Any]
+) -> tuple[EnvironmentSpec, list[str]]:
+    """One wanted environment, and what is wrong with its options and permissions."""
+    options, wrong_options = _options(document, defaults)
+    permissions, wrong_permissions = _permissions(document)
+    return (
+        EnvironmentSpec(document["name"], options, permissions),
+        wrong_options + wrong_permissions,
+    )
+
+
 def read_specs(
     documents: t.Iterable[t.Mapping[str, t.Any]], defaults: t.Mapping[str, t.Any] | None = None
 ) -> tuple[list[EnvironmentSpec], list[str]]:
@@ -225,11 +237,9 @@ def read_specs(
         if name in seen:
             problems.append(f"environment {name!r}: listed twice")
         seen.add(name)
-        options, wrong_options = _options(document, defaults or {})
-        permissions, wrong_permissions = _permissions(document)
-        wrong = wrong_options + wrong_permissions
+        spec, wrong = read_spec(document, defaults or {})
         problems += [f"environment {name!r}: {problem}" for problem in wrong]
-        specs.append(EnvironmentSpec(name, options, permissions))
+        specs.append(spec)
     return specs, problems
 
 

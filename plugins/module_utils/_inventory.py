@@ -16,14 +16,17 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-Spec = dict[str, t.Any]
-Problems = list[str]
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _environment_spec
+
+Spec = t.Dict[str, t.Any]
+Problems = t.List[str]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
 _NAME_RULE = "lower case letters, digits, '_' and '-', beginning with a letter or digit"
 _MOUNT = re.compile(r"(/|(/[A-Za-z0-9._~-]+)+)\Z")
 _HOST = re.compile(
-    r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z", re.IGNORECASE
+    r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z",
+    re.IGNORECASE,
 )
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
 _PATH = re.compile(r"/[A-Za-z0-9._/+@-]*\Z")
@@ -71,7 +74,8 @@ def _items(variable: str, value: object, options: Spec) -> tuple[list[tuple[str,
             found = _match(f"{where}.name", name, _NAME, _NAME_RULE)
             if name in seen:
                 found.append(
-                    f"{where}.name is {name!r}, which stands in {variable} already; names are unique."
+                    f"{where}.name is {name!r}, which stands in {variable} already; "
+                    "names are unique."
                 )
             seen.add(name)
         if not found:
@@ -80,8 +84,13 @@ def _items(variable: str, value: object, options: Spec) -> tuple[list[tuple[str,
     return good, problems
 
 
-def environment_problems(environments: object, options: Spec) -> Problems:
-    """Problems of `trac_environments`; `options` are the specified keys of one environment."""
+def environment_problems(
+    environments: object, options: Spec, defaults: t.Mapping[str, t.Any]
+) -> Problems:
+    """Problems of `trac_environments`; `options` are the specified keys of one environment.
+
+    `defaults` are the options of trac.ini for all of them.
+    """
     items, problems = _items("trac_environments", environments, options)
     for where, item in items:
         if not str(item.get("title", "x")).strip():
@@ -94,51 +103,10 @@ def environment_problems(environments: object, options: Spec) -> Problems:
                 _DATABASE,
                 "connection strings of Trac: sqlite:db/trac.db, postgres://..., mysql://...",
             )
-        problems += _config_problems(f"{where}.config", item.get("config") or {})
-        for subject, actions in (item.get("permissions") or {}).items():
-            key = f"{where}.permissions[{subject!r}]"
-            if not str(subject).strip():
-                problems.append(f"{key} has an empty name; it has to be a user or a group.")
-            problems += _text(key, subject)
-            if not isinstance(actions, t.Sequence) or isinstance(actions, str):
-                problems.append(
-                    f"{key} is {actions!r}; it has to be a list of actions such as [TRAC_ADMIN]."
-                )
-                continue
-            for action in actions:
-                # Trac takes a group's name for an action, too, unless it is in capitals.
-                problems += _text(key, action)
-                if not str(action).strip():
-                    problems.append(f"{key} holds an empty action.")
-    return problems
-
-
-def _config_problems(where: str, config: t.Mapping[t.Any, t.Any]) -> Problems:
-    problems: Problems = []
-    for section, section_options in config.items():
-        key = f"{where}[{section!r}]"
-        if not re.match(r"[^\]\s\x00-\x1f]([^\]\x00-\x1f]*[^\]\s\x00-\x1f])?\Z", str(section)):
-            problems.append(
-                f"{key} is not a section's name; ']' and control characters are not allowed."
-            )
-        if not isinstance(section_options, t.Mapping):
-            problems.append(f"{key} is {section_options!r}; it has to be a dictionary of options.")
-            continue
-        for option, value in section_options.items():
-            if not re.match(
-                r"[^\s=:#;\[\x00-\x1f]([^=:\x00-\x1f]*[^\s=:\x00-\x1f])?\Z", str(option)
-            ):
-                problems.append(
-                    f"{key}[{option!r}] is not an option's name; '=', ':' and a '#' in front are not allowed."
-                )
-            parts = value if isinstance(value, list) else [value]
-            if not all(part is None or isinstance(part, (str, int, float)) for part in parts):
-                problems.append(
-                    f"{key}[{option!r}] is {value!r}; it has to be text, a number, a boolean, "
-                    "a list of these, or null (the option is removed)."
-                )
-            elif "\x00" in str(value):
-                problems.append(f"{key}[{option!r}] holds a NUL character, which trac.ini cannot.")
+        # The rest is what the module refuses, too, which speaks of options and permissions.
+        if not any(problem.startswith(where) for problem in problems):
+            _spec, wrong = _environment_spec.read_spec(item, defaults)
+            problems += [f"{where}: {problem}." for problem in wrong]
     return problems
 
 
@@ -190,8 +158,9 @@ def site_problems(
                 )
         if site.get("environment") and site["environment"] not in names:
             problems.append(
-                f"{where}.environment is {site['environment']!r}; it has to be one of trac_environments: "
-                f"{', '.join(sorted(names)) or 'which is empty'}. Leave it out to serve all of them."
+                f"{where}.environment is {site['environment']!r}; it has to be one of "
+                f"trac_environments: {', '.join(sorted(names)) or 'which is empty'}. "
+                "Leave it out to serve all of them."
             )
         problems += _site_paths(where, site, environments_dir)
         for key in ("processes", "threads"):
@@ -204,8 +173,8 @@ def site_problems(
     }
     if len(embedded) > 1:
         problems.append(
-            "trac_sites: all sites with mode 'embedded' share one interpreter and with it the pool; "
-            "their pooling has to be the same."
+            "trac_sites: all sites with mode 'embedded' share one interpreter and with it the "
+            "pool; their pooling has to be the same."
         )
     return problems
 
@@ -222,8 +191,8 @@ def _site_paths(where: str, site: t.Mapping[str, t.Any], environments_dir: str) 
     cache, parent = str(site.get("egg_cache") or ""), environments_dir.rstrip("/")
     if parent and (cache + "/").startswith(parent + "/"):
         problems.append(
-            f"{where}.egg_cache is {cache!r}; it has to lie outside of trac_environments_dir ({parent}), "
-            "whose every directory Trac takes for an environment."
+            f"{where}.egg_cache is {cache!r}; it has to lie outside of trac_environments_dir "
+            f"({parent}), whose every directory Trac takes for an environment."
         )
     return problems
 
@@ -242,7 +211,8 @@ def runtime_problems(variables: t.Mapping[str, t.Any]) -> Problems:
         problems += _absolute(name, variables[name])
         if str(variables[name]).rstrip("/").count("/") < 2 and problems == []:
             problems.append(
-                f"{name} is {variables[name]!r}; it has to be a directory of its own, such as /srv/trac."
+                f"{name} is {variables[name]!r}; it has to be a directory of its own, "
+                "such as /srv/trac."
             )
     for name in ("trac_runtime_user", "trac_runtime_group"):
         problems += _match(
@@ -250,7 +220,8 @@ def runtime_problems(variables: t.Mapping[str, t.Any]) -> Problems:
         )
         if variables[name] in ("root", "www-data"):
             problems.append(
-                f"{name} is {variables[name]!r}; Trac needs an account of its own, neither root nor Apache's."
+                f"{name} is {variables[name]!r}; Trac needs an account of its own, "
+                "neither root nor Apache's."
             )
     version = variables["trac_runtime_version"]
     problems += _match(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+
 from ansible_collections.trac.mod_wsgi.plugins.filter import inventory_problems as filters
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _inventory
 
@@ -18,7 +19,9 @@ def environment(**keys: t.Any) -> list[dict[str, t.Any]]:
     [
         [],
         environment(),
-        environment(title="A \"title\" with 'quotes', 100 %, {{ braces }}, ${dollar} and Ünïcödé ☃"),
+        environment(
+            title="A \"title\" with 'quotes', 100 %, {{ braces }}, ${dollar} and Ünïcödé ☃"
+        ),
         environment(database="postgres://trac:p%40ss@db/project?schema=x"),
         environment(config={"trac": {"debug_sql": False, "repository_sync_per_request": ""}}),
         environment(config={"components": {"tracopt.versioncontrol.*": "enabled"}}),
@@ -49,13 +52,15 @@ def test_good_environments(environments: object) -> None:
         (environment(title=" "), ["trac_environments[0].title is empty"]),
         (environment(database="oracle:x"), ["trac_environments[0].database", "sqlite:db/trac.db"]),
         (environment(config=["x"]), ["trac_environments[0]", "config"]),
-        (environment(config={"a]b": {}}), ["trac_environments[0].config['a]b']"]),
-        (environment(config={"trac": "x"}), ["trac_environments[0].config['trac']", "dictionary"]),
-        (environment(config={"trac": {"a=b": "x"}}), ["config['trac']['a=b']"]),
-        (environment(config={"trac": {"a": {"x": 1}}}), ["config['trac']['a'] is {'x': 1}"]),
-        (environment(config={"trac": {"a": "x\x00"}}), ["config['trac']['a']", "NUL"]),
-        (environment(permissions={"joe": "TRAC_ADMIN"}), ["permissions['joe']", "list of actions"]),
-        (environment(permissions={"": ["TRAC_ADMIN"]}), ["permissions['']", "empty name"]),
+        (environment(config={"a\nb": {"x": "y"}}), ["trac_environments[0]: [a", "control"]),
+        (environment(config={"trac": "x"}), ["[trac] has to be a dictionary"]),
+        (environment(config={"trac": {"a=b": "x"}}), ["[trac] a=b"]),
+        (environment(config={"trac": {"a": {"x": 1}}}), ["[trac] a", "dict"]),
+        (environment(config={"trac": {"a": "x\x00"}}), ["[trac] a", "NUL"]),
+        (environment(config={"trac": {"a": " x"}}), ["[trac] a", "white space"]),
+        (environment(permissions={"joe": "TRAC_ADMIN"}), ["permissions", "'joe'", "list"]),
+        (environment(permissions={"": ["TRAC_ADMIN"]}), ["permissions: '' is empty"]),
+        (environment(permissions={"JOE": ["TRAC_ADMIN"]}), ["'JOE' is in upper case"]),
         (environment(state="gone"), ["trac_environments[0]", "state", "present"]),
     ],
 )
