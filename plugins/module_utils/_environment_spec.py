@@ -22,6 +22,8 @@ LEFTOVER = re.compile(r"\.[a-z0-9][a-z0-9_-]*\.creating-[0-9a-f]{8}\Z")
 _NAME = re.compile(NAME_RULE + r"\Z")
 _DATABASE = ("trac", "database")
 _TITLE = ("project", "name")
+# Trac's default names a picture that is not there; without one it shows the title instead.
+_LOGO = ("header_logo", "src")
 
 OptionName = t.Tuple[str, str]
 
@@ -47,6 +49,7 @@ class EnvironmentSpec:
         options: dict[OptionName, str | None] = {
             _TITLE: self.name,
             _DATABASE: DEFAULT_DATABASE,
+            _LOGO: "",
             **self.options,
         }
         return {name: value for name, value in options.items() if value is not None}

@@ -334,7 +334,7 @@ def test_check_mode_predicts_the_run_and_touches_nothing(created: Host) -> None:
         False,
         False,
     ]
-    assert [len(report["changes"]) for report in predicted.values()] == [2, 5, 0, 0, 0, 0]
+    assert [len(report["changes"]) for report in predicted.values()] == [2, 6, 0, 0, 0, 0]
     again = created.run(*documents[:2], check=True)
     assert [report["changes"] for report in again.values()] == [[], []]
 
