@@ -134,11 +134,12 @@ def test_a_mode_that_differs_is_a_change(host: Host) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_an_owner_that_differs_is_a_change(host: Host) -> None:
+@pytest.mark.parametrize("owner", [(1234, 0), (0, 1234)])
+def test_an_owner_that_differs_is_a_change(host: Host, owner: tuple[int, int]) -> None:
     host.run(**host.site("Good\n"))
-    os.chown(host.available, 1234, 1234)
+    os.chown(host.available, *owner)
     assert host.run(**host.site("Good\n"))["changed"]
-    assert host.available.stat().st_uid == 0
+    assert (host.available.stat().st_uid, host.available.stat().st_gid) == (0, 0)
 
 
 def test_check_mode_tells_the_same_and_writes_nothing(host: Host) -> None:

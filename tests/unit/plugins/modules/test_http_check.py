@@ -44,14 +44,19 @@ PAGES: dict[str, tuple[int, str, str]] = {
 class Site(http.server.ThreadingHTTPServer):
     failures_left = 0
 
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.paths: list[str] = []
+
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
+        assert isinstance(self.server, Site)
+        self.server.paths.append(self.path)
         status, kind, text = PAGES.get(self.path, (404, "text/plain", ""))
         if self.path == "/host":
             status, text = 200, self.headers["Host"]
         if self.path == "/slow-start":
-            assert isinstance(self.server, Site)
             status, text = (503, "") if self.server.failures_left else (200, "up")
             self.server.failures_left = max(0, self.server.failures_left - 1)
         body = text.encode("utf-8")
@@ -162,6 +167,7 @@ def test_only_what_failed_is_asked_again_until_it_passes(site: Site) -> None:
         ("b", True),
     ]
     assert pauses == [3, 3]
+    assert sorted(site.paths) == ["/hello", "/slow-start", "/slow-start", "/slow-start"]
 
 
 def test_retries_end(site: Site) -> None:
