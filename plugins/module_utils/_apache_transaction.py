@@ -261,7 +261,7 @@ def check_candidate(wanted: t.Mapping[str, Entry], config_dir: str, apache: str)
             if path.startswith(config_dir + "/"):
                 entry.write(candidate + path[len(config_dir) :])
         _redirect(candidate, inside)
-        result = subprocess.run(  # noqa: S603 - a fixed program, its arguments are paths
+        result = subprocess.run(
             ["/bin/sh", "-c", _TEST_SCRIPT, "sh", candidate, apache, config_dir],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -306,7 +306,7 @@ def check_python(path: str, content: bytes, python: str) -> None:
     """Let an interpreter compile a script that is to stand at a path, without running it."""
     program = "import sys; compile(sys.stdin.buffer.read(), sys.argv[1], 'exec')"
     try:
-        result = subprocess.run(  # noqa: S603 - a fixed program, its arguments are paths
+        result = subprocess.run(
             [python, "-I", "-c", program, path],
             input=content,
             stdout=subprocess.PIPE,

@@ -68,8 +68,9 @@ options:
             commas. V(null) removes the option from C(trac.ini).
           - Values of options whose names say that they are secrets (C(password), C(secret),
             C(token), C(api_key) and the like) and passwords in URLs are never shown.
-          - A new environment has an empty C([header_logo] src) unless this says otherwise. Trac then
-            shows the title at the head of each page; its own default is a picture that is not there.
+          - A new environment has an empty C([header_logo] src) unless this says otherwise. Trac
+            then shows the title at the head of each page; its own default is a picture that is
+            not there.
         type: dict
         default: {}
       permissions:

@@ -36,7 +36,7 @@ sys.stdin.readline()
 
 class Child:
     def __init__(self, listener: socket.socket) -> None:
-        self.process = subprocess.Popen(  # noqa: S603 - this very Python
+        self.process = subprocess.Popen(
             [sys.executable, "-c", CHILD, str(listener.fileno())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
