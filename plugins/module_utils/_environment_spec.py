@@ -75,7 +75,7 @@ class EnvironmentSpec:
         return cls(
             name=document["name"],
             options={(section, option): value for section, option, value in document["options"]},
-            permissions=[(subject, action) for subject, action in document["permissions"]],
+            permissions=[(pair[0], pair[1]) for pair in document["permissions"]],
         )
 
 

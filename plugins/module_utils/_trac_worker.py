@@ -27,7 +27,6 @@ import re
 import secrets
 import shutil
 import stat
-import sys
 import tempfile
 import time
 import typing as t
@@ -516,7 +515,7 @@ def serve(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
                 output.flush()
         except (WorkerFailure, OSError) as e:
             if isinstance(e, BrokenPipeError):
-                sys.exit(1)
+                raise SystemExit(1) from None
             reason = str(e) if isinstance(e, WorkerFailure) else _reason(e, payload["directory"])
             output.write(json.dumps({"event": "failed", "reason": reason}) + "\n")
             output.flush()

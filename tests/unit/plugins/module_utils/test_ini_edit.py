@@ -168,7 +168,7 @@ _HOSTILE = st.lists(
 _PLAIN = st.sampled_from(["trac", "project", "new", "mainnav", "Database"])
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(_PLAIN, _PLAIN, _HOSTILE)
 def test_values_come_back_the_same_or_are_refused(section: str, option: str, value: str) -> None:
     before = read(HANDWRITTEN)
@@ -186,7 +186,7 @@ def test_values_come_back_the_same_or_are_refused(section: str, option: str, val
     assert read(edited) == before
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(_HOSTILE, _HOSTILE, _HOSTILE)
 def test_hostile_names_come_back_the_same_or_are_refused(
     section: str, option: str, value: str
@@ -230,7 +230,7 @@ _CHANGES = st.dictionaries(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(_LINES, _CHANGES)
 def test_any_file_keeps_its_comments_and_its_other_options(
     text: str, changes: dict[tuple[str, str], str | None]

@@ -482,7 +482,7 @@ def test_leftovers_are_told_from_what_belongs_to_the_user(host: Host) -> None:
 
 def test_two_runs_at_once(host: Host) -> None:
     documents = [{"name": f"p{n}", "title": f"Project {n}"} for n in range(4)]
-    children = [Child(host.payload(documents)) for _ in range(2)]
+    children = [Child(host.payload(documents)) for dummy in range(2)]
     reports = [
         [event["report"] for event in child.events() if event["event"] == "report"]
         for child in children
