@@ -230,12 +230,15 @@ def runtime_problems(variables: t.Mapping[str, t.Any]) -> Problems:
         re.compile(r"1\.(6|[7-9])(\.\d+)*((a|b|rc|\.dev|\.post)\d+)?\Z"),
         'releases of Trac from "1.6" on, in quotes',
     )
-    known = ["babel", "pygments", "docutils", "textile"]
-    problems += [
-        f"trac_runtime_extras holds {extra!r}; allowed are {', '.join(known)}."
-        for extra in variables["trac_runtime_extras"]
-        if extra not in known
-    ]
+    for name, known in (
+        ("trac_runtime_extras", ["babel", "pygments", "docutils", "textile"]),
+        ("trac_runtime_bindings", ["postgresql", "mysql", "git", "subversion"]),
+    ):
+        problems += [
+            f"{name} holds {item!r}; allowed are {', '.join(known)}."
+            for item in variables[name]
+            if item not in known
+        ]
     kinds = ["requirement", "wheel", "file"]
     for index, plugin in enumerate(variables["trac_runtime_plugins"]):
         key = f"trac_runtime_plugins[{index}]"

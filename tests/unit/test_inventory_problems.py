@@ -146,6 +146,7 @@ RUNTIME = {
     "trac_runtime_group": "trac",
     "trac_runtime_home": "/srv/trac",
     "trac_runtime_extras": ["babel", "textile"],
+    "trac_runtime_bindings": ["postgresql", "git"],
     "trac_runtime_plugins": [
         {"requirement": "TracTags>=0.12"},
         {"wheel": "files/Our_Plugin-1.0.dev1-py3-none-any.whl"},
@@ -173,6 +174,7 @@ def test_good_runtime() -> None:
         ("trac_runtime_user", "www-data"),
         ("trac_runtime_group", "a b"),
         ("trac_runtime_extras", ["latex"]),
+        ("trac_runtime_bindings", ["mongodb"]),
         ("trac_runtime_plugins", [{"requirement": "-r x"}]),
         ("trac_runtime_plugins", [{"wheel": "x.tar.gz"}]),
         ("trac_runtime_plugins", [{"file": "my-plugin.py"}]),
