@@ -4,6 +4,16 @@
 """What an environment should be, and the report of what was done about it.
 
 Nothing here needs Trac: the module uses it under Ansible's Python, the worker under Trac's.
+
+What lives in an environment's database is split into aspects (permissions, ticket fields,
+repositories), each a file of its own with two functions:
+
+- ``plan(environment, spec, context)`` reads, raises EnvironmentFailure where the wanted state
+  cannot be reached, and returns a list of Change. It writes nothing, and it asks the database
+  nothing when the specification says nothing about the aspect.
+- ``check(environment, spec, context)``, where there is something to check before an environment
+  is created, does the same with one that is only proposed: it has trac.ini and components, but
+  no database.
 """
 
 from __future__ import annotations
@@ -32,23 +42,73 @@ class EnvironmentFailure(Exception):
     """Why an environment cannot be brought into its wanted state."""
 
 
+class Wording(t.NamedTuple):
+    """A change in words, and as lines of a diff."""
+
+    words: str
+    before: list[str]
+    after: list[str]
+
+
+@dataclass
+class Change:
+    """One step towards the wanted state, and how to take it."""
+
+    words: str
+    before: list[str]
+    after: list[str]
+    apply: t.Callable[[], object]
+
+
+@dataclass
+class Context:
+    """What an aspect may want to know, and where it leaves its warnings."""
+
+    check: bool = False  # nothing is going to be applied
+    complaints: t.Sequence[str] = ()  # errors that Trac logged, such as of broken plugins
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, warning: str) -> None:
+        """Warn once."""
+        if warning not in self.warnings:
+            self.warnings.append(warning)
+
+
+def permission_granted(subject: str, action: str) -> Wording:
+    """The grant of a permission, in words."""
+    return Wording(f"grant {action} to {subject}", [], [f"permission {action} of {subject}"])
+
+
+def permission_revoked(subject: str, action: str) -> Wording:
+    """The loss of a permission, in words."""
+    return Wording(f"revoke {action} from {subject}", [f"permission {action} of {subject}"], [])
+
+
 @dataclass
 class EnvironmentSpec:
     """The wanted state of one environment.
 
     Options map (section, option) to the text that trac.ini should hold, or None when the option
-    should not stand there. Permissions are (subject, action or group) pairs.
+    should not stand there. Permissions are (subject, action or group) pairs. Fields map the keys
+    of the inventory (milestones, ...) to items; a key that was left out is not there. Of the keys
+    in `exclusive`, all of which were given, the lists are complete.
     """
 
     name: str
     options: dict[OptionName, str | None] = field(default_factory=dict)
     permissions: list[tuple[str, str]] = field(default_factory=list)
+    fields: dict[str, list[dict[str, t.Any]]] = field(default_factory=dict)
+    repositories: list[dict[str, t.Any]] = field(default_factory=list)
+    exclusive: list[str] = field(default_factory=list)
+    upgrade: bool = True
+    state: str = "present"
+    new_database: str | None = None  # for a new environment whose options name no database
 
     def creation_options(self) -> dict[OptionName, str]:
         """The options a new environment begins with."""
         options: dict[OptionName, str | None] = {
             _TITLE: self.name,
-            _DATABASE: DEFAULT_DATABASE,
+            _DATABASE: self.new_database or DEFAULT_DATABASE,
             _LOGO: "",
             **self.options,
         }
@@ -59,23 +119,24 @@ class EnvironmentSpec:
         redactor = _secrets.Redactor()
         for (_section, option), value in self.options.items():
             redactor.learn(option, value)
+        redactor.learn("database", self.new_database)
         return redactor
 
     def to_json(self) -> dict[str, t.Any]:
         """A form that JSON can carry."""
-        return {
-            "name": self.name,
-            "options": [[*name, value] for name, value in self.options.items()],
-            "permissions": self.permissions,
-        }
+        document = asdict(self)
+        document["options"] = [[*name, value] for name, value in self.options.items()]
+        return document
 
     @classmethod
     def from_json(cls, document: t.Mapping[str, t.Any]) -> EnvironmentSpec:
         """The reverse of to_json."""
         return cls(
-            name=document["name"],
-            options={(section, option): value for section, option, value in document["options"]},
-            permissions=[(pair[0], pair[1]) for pair in document["permissions"]],
+            **{
+                **document,
+                "options": {(name[0], name[1]): name[2] for name in document["options"]},
+                "permissions": [(pair[0], pair[1]) for pair in document["permissions"]],
+            }
         )
 
 
@@ -103,7 +164,7 @@ class Report:
         for name, value in spec.creation_options().items():
             self.option(name, None, value)
         for subject, action in spec.permissions:
-            self.permission(subject, action)
+            self.change(permission_granted(subject, action))
 
     def option(self, name: OptionName, old: str | None, new: str | None) -> None:
         """Note the change of an option."""
@@ -117,10 +178,11 @@ class Report:
             self.after.append(f"[{section}] {option} = {value}")
         self.changes.append(f"{'remove' if new is None else 'set'} [{section}] {option}")
 
-    def permission(self, subject: str, action: str) -> None:
-        """Note the grant of a permission."""
-        self.after.append(f"permission {action} of {subject}")
-        self.changes.append(f"grant {action} to {subject}")
+    def change(self, change: Wording | Change) -> None:
+        """Note a change in the database."""
+        self.before += change.before
+        self.after += change.after
+        self.changes.append(change.words)
 
     def to_json(self) -> dict[str, t.Any]:
         """A form that JSON can carry."""

@@ -15,7 +15,6 @@ environment is built in a hidden directory beside its place and renamed when it 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import fcntl
 import functools
 import gc
@@ -31,8 +30,14 @@ import tempfile
 import time
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _ini_edit, _secrets
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _ini_edit,
+    _secrets,
+    _trac_permissions,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
+    Change,
+    Context,
     EnvironmentFailure,
     EnvironmentSpec,
     OptionName,
@@ -45,6 +50,17 @@ DIRECTORY_MODE = 0o2770
 FILE_MODE = 0o0660
 UMASK = 0o007
 LOCK_TIMEOUT = 60.0  # seconds
+
+
+class Aspect(t.NamedTuple):
+    """What lives in an environment's database; the functions are told in _environment_spec."""
+
+    plan: t.Callable[[t.Any, EnvironmentSpec, Context], list[Change]]
+    check: t.Callable[[t.Any, EnvironmentSpec, Context], None] | None = None
+    atomic: bool = True  # all its changes in one transaction
+
+
+ASPECTS: tuple[Aspect, ...] = (Aspect(_trac_permissions.plan, _trac_permissions.check),)
 
 
 class WorkerFailure(Exception):
@@ -296,44 +312,37 @@ def _check_log(environment: t.Any) -> None:
         raise EnvironmentFailure(_no_access(path, environment.path))
 
 
-def _check_permissions(environment: t.Any, permissions: t.Iterable[tuple[str, str]]) -> None:
-    """Refuse actions that Trac and its plugins do not define."""
-    from trac.perm import PermissionSystem
-
-    permissions = list(permissions)
-    if not permissions:
-        return
-    known = PermissionSystem(environment).get_actions()
-    for subject, action in permissions:
-        if action.isupper() and action not in known:
-            reason = f"permission of {subject!r}: there is no action {action}"
-            similar = difflib.get_close_matches(action, known, 3)
-            if similar:
-                reason += f"; did you mean {' or '.join(similar)}?"
-            if environment.complaints.messages:
-                reason += " Trac says: " + "; ".join(environment.complaints.messages)
-            raise EnvironmentFailure(reason)
-        if not action.isupper() and action.upper() in known:
-            raise EnvironmentFailure(
-                f"permission of {subject!r}: the group {action!r} would differ from the action "
-                f"{action.upper()} by its case only"
-            )
+def _context(environment: t.Any, report: Report, check: bool) -> Context:
+    return Context(check, environment.complaints.messages, report.warnings)
 
 
-def _grant(environment: t.Any, permissions: t.Iterable[tuple[str, str]]) -> None:
-    from trac.perm import PermissionSystem
-
-    system = PermissionSystem(environment)
-    with environment.db_transaction:
-        for subject, action in permissions:
-            system.grant_permission(subject, action)
+def _check_aspects(environment: t.Any, spec: EnvironmentSpec, context: Context) -> None:
+    """Refuse what can be refused before there is a database."""
+    for aspect in ASPECTS:
+        if aspect.check is not None:
+            aspect.check(environment, spec, context)
 
 
-def _missing(environment: t.Any, wanted: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    from trac.perm import PermissionSystem
+def _plan_aspects(
+    environment: t.Any, spec: EnvironmentSpec, context: Context
+) -> list[tuple[Aspect, list[Change]]]:
+    return [(aspect, aspect.plan(environment, spec, context)) for aspect in ASPECTS]
 
-    current = set(PermissionSystem(environment).get_all_permissions())
-    return [permission for permission in wanted if permission not in current]
+
+def _apply_aspects(
+    environment: t.Any, planned: t.Iterable[tuple[Aspect, list[Change]]]
+) -> t.Iterator[Change]:
+    """Make the changes; yields each when it is safely in the database."""
+    for aspect, changes in planned:
+        if not aspect.atomic:
+            for change in changes:
+                change.apply()
+                yield change
+        elif changes:
+            with environment.db_transaction:
+                for change in changes:
+                    change.apply()
+            yield from changes
 
 
 def _apply(path: str, text: str, changes: _ini_edit.Changes) -> str:
@@ -382,19 +391,19 @@ class Reconciler:
         with _opened(_environment_class()(path, proposed, new=True)) as environment:
             _check_options(environment, options)
             _check_driver(environment)
-            _check_permissions(environment, spec.permissions)
+            _check_aspects(environment, spec, _context(environment, report, self.check))
         if not self.check:
             parent, name = os.path.split(path)
             temporary = os.path.join(parent, f".{name}.creating-{secrets.token_hex(4)}")
             try:
-                self._build(temporary, spec)
+                self._build(temporary, spec, report)
                 os.rename(temporary, path)
             except BaseException:
                 shutil.rmtree(temporary, ignore_errors=True)
                 raise
         report.create(spec)
 
-    def _build(self, path: str, spec: EnvironmentSpec) -> None:
+    def _build(self, path: str, spec: EnvironmentSpec, report: Report) -> None:
         """Make a complete environment, with the default wiki pages, as trac-admin does."""
         options = [(*name, value) for name, value in spec.creation_options().items()]
         with _opened(_environment_class()(path, create=True, options=options)) as environment:
@@ -406,7 +415,10 @@ class Reconciler:
                 _write(ini, text, _apply(ini, text, needed))
             if environment.needs_upgrade():  # a plugin's tables
                 environment.upgrade(backup=False)
-            _grant(environment, _missing(environment, spec.permissions))
+            context = _context(environment, report, self.check)
+            planned = _plan_aspects(environment, spec, context)
+            # What they are stands in the report of the creation already.
+            list(_apply_aspects(environment, planned))
         _set_modes(path)
 
     def _adjust(
@@ -430,18 +442,17 @@ class Reconciler:
             _check_options(environment, spec.options)
             _check_log(environment)
             outdated = environment.needs_upgrade()
-            missing = []
+            planned = []
             if not outdated:
-                missing = _missing(environment, spec.permissions)
-                _check_permissions(environment, missing)
+                context = _context(environment, report, self.check)
+                planned = _plan_aspects(environment, spec, context)
             if needed and not self.check:
                 _write(ini, text, _apply(ini, text, needed))
             for name, value in needed.items():
                 report.option(name, _current(options, name), value)
-            if missing and not self.check:
-                _grant(environment, missing)
-            for subject, action in missing:
-                report.permission(subject, action)
+            made = (change for _aspect, changes in planned for change in changes)
+            for change in made if self.check else _apply_aspects(environment, planned):
+                report.change(change)
         if outdated:
             raise EnvironmentFailure(
                 f"the environment needs to be upgraded; run as {_account(os.geteuid())}: "

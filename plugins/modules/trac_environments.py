@@ -199,6 +199,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _environment_spec,
     _ini_edit,
     _secrets,
+    _trac_permissions,
     _trac_worker,
     _worker_process,
 )
@@ -212,7 +213,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_process impo
 )
 
 # The worker's source, dependencies first.
-WORKER_MODULES = (_ini_edit, _secrets, _environment_spec, _trac_worker)
+WORKER_MODULES = (_ini_edit, _secrets, _environment_spec, _trac_permissions, _trac_worker)
 
 
 def _hide_options(config: dict[str, t.Any]) -> None:
@@ -294,7 +295,10 @@ class Environments:
                 working_on = event["name"]
             if event["event"] == "report":
                 working_on = None
-                self.reports.append(Report.from_json(event["report"]))
+                report = Report.from_json(event["report"])
+                for warning in report.warnings:
+                    self.module.warn(f"{report.name}: {warning}")
+                self.reports.append(report)
         if ending is not None:
             at = f" while it worked on {working_on}" if working_on else ""
             self.broken = f"The work was broken off{at}: {ending}"
