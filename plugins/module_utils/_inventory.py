@@ -16,7 +16,10 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _environment_spec
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _environment_spec,
+    _site_plan,
+)
 
 Spec = t.Dict[str, t.Any]
 Problems = t.List[str]
@@ -163,18 +166,46 @@ def site_problems(
                 "Leave it out to serve all of them."
             )
         problems += _site_paths(where, site, environments_dir)
-        for key in ("processes", "threads"):
-            if int(site.get(key, 1)) < 1:
+        for key in ("processes", "threads", "pool_size"):
+            if site.get(key) is not None and int(site[key]) < 1:
                 problems.append(f"{where}.{key} is {site[key]!r}; it has to be 1 or more.")
+        problems += _site_pooling(where, site)
         if "\x00" in str(site.get("extra_directives", "")):
             problems.append(f"{where}.extra_directives holds a NUL character.")
-    embedded = {
-        site.get("pooling", "enabled") for _where, site in items if site.get("mode") == "embedded"
-    }
-    if len(embedded) > 1:
+    embedded = [site for _where, site in items if site.get("mode") == "embedded"]
+    for key, values in (
+        ("pooling", {site.get("pooling", "enabled") for site in embedded}),
+        (
+            "pool_size",
+            {_site_plan.pool_size(site) for site in embedded if site.get("script") != "deployed"},
+        ),
+    ):
+        if len(values) > 1:
+            problems.append(
+                "trac_sites: all sites with mode 'embedded' share one interpreter and with it the "
+                f"pool; their {key} has to be the same."
+            )
+    return problems
+
+
+def _site_pooling(where: str, site: t.Mapping[str, t.Any]) -> Problems:
+    if site.get("script") == "deployed":
+        problems = [
+            f"{where}.{key} is {site[key]!r}; the script that 'trac-admin deploy' writes knows "
+            "nothing of it. Leave out one of them."
+            for key, default in (("pooling", "enabled"), ("pool_size", None))
+            if (site.get(key) or default) != default
+        ]
+        remedy = "Leave out 'script: deployed', or use more processes."
+    else:
+        problems = []
+        remedy = "Leave pool_size out to have it follow the threads."
+    size = _site_plan.pool_size(site)
+    if site.get("mode") != "embedded" and not problems and _site_plan.threads(site) > size:
         problems.append(
-            "trac_sites: all sites with mode 'embedded' share one interpreter and with it the "
-            "pool; their pooling has to be the same."
+            f"{where}.threads is {site.get('threads', 5)!r}, and the pool of database connections "
+            f"that they share has {size}; a thread that finds none free waits without a time "
+            f"limit or fails. {remedy}"
         )
     return problems
 

@@ -20,10 +20,16 @@ _DEFAULTS: Dict = {
     "script": "generated",
     "processes": 2,
     "threads": 5,
+    "pool_size": 0,
     "egg_cache": "",
     "extra_site_directories": [],
     "extra_directives": "",
 }
+
+# Trac's own size of its pool of database connections, which is one for each process.
+TRAC_POOL_SIZE = 10
+# Threads of one of Apache's own processes, for embedded sites: the default of its threaded MPMs.
+APACHE_THREADS = 25
 
 # A private environment answers 403 to a visitor without a login, under its own title.
 _ENVIRONMENT_ANSWERS = [200, 403]
@@ -78,6 +84,7 @@ def wsgi_script(source: str, site: t.Mapping[str, t.Any]) -> str:
         "egg_cache": site["egg_cache"],
         "site_directories": site["extra_site_directories"],
         "pooling": site["pooling"],
+        "pool_size": site["pool_size"],
         # The daemon process has its umask from Apache's configuration.
         "umask": 0o007 if site["mode"] == "embedded" else None,
     }
@@ -89,6 +96,25 @@ def wsgi_script(source: str, site: t.Mapping[str, t.Any]) -> str:
         msg = "The source of the script has no place for its settings."
         raise PlanError(msg)
     return script
+
+
+def pool_size(site: t.Mapping[str, t.Any]) -> int:
+    """How many database connections a process of a site may have open.
+
+    A thread that finds none free waits without a time limit, or gives up with an error when
+    others wait, too. So there is one for each thread, unless the inventory says otherwise.
+    """
+    if site.get("script") == "deployed":
+        return TRAC_POOL_SIZE
+    given = int(site.get("pool_size") or 0)
+    return given or max(TRAC_POOL_SIZE, threads(site))
+
+
+def threads(site: t.Mapping[str, t.Any]) -> int:
+    """How many requests a process of a site serves at the same time."""
+    if site.get("mode") == "embedded":
+        return APACHE_THREADS
+    return int(site.get("threads") or _DEFAULTS["threads"])
 
 
 def site_plan(
@@ -135,6 +161,7 @@ def _complete(
         environment_path=f"{parent}/{one}" if one else None,
         parent_directory=None if one else parent,
         served=served,
+        pool_size=pool_size(full),
         account=settings["apache_user"] if full["mode"] == "embedded" else settings["user"],
         process_group="%{GLOBAL}" if full["mode"] == "embedded" else f"trac-{full['name']}",
         # For AliasMatch where the environment's name stands between mount and chrome.

@@ -86,6 +86,13 @@ def site_problems(sites: object, **more: str) -> list[str]:
         [site()],
         [site(mount="/", environment="project", mode="embedded", pooling="disabled")],
         [site(mount="/a/b-c.d_e~f", server_name="trac.example.org", server_aliases=["t"])],
+        [site(pooling="per_request", pool_size=6, threads=6)],
+        [site(threads=40)],
+        [site(script="deployed", pooling="enabled", pool_size=None, threads=10)],
+        [
+            site(mode="embedded", pooling="per_request", threads=90),
+            site(name="b", mount="/b", mode="embedded", pooling="per_request", pool_size=25),
+        ],
         [site(), site(name="other", mount="/other"), site(name="third", server_name="x")],
     ],
 )
@@ -118,6 +125,17 @@ def test_good_sites(sites: object) -> None:
         ([site(pooling=5)], ["trac_sites[0]", "enabled", "disabled"]),
         ([site(port=80)], ["trac_sites[0] has the unknown key port", "mount"]),
         ([site(processes=0)], ["trac_sites[0].processes is 0"]),
+        ([site(pool_size=0)], ["trac_sites[0].pool_size is 0"]),
+        ([site(pool_size=4)], ["trac_sites[0].threads is 5", "has 4", "Leave pool_size out"]),
+        (
+            [site(script="deployed", threads=11)],
+            ["trac_sites[0].threads is 11", "has 10", "more processes"],
+        ),
+        (
+            [site(script="deployed", pooling="per_request")],
+            ["trac_sites[0].pooling is 'per_request'", "trac-admin deploy"],
+        ),
+        ([site(script="deployed", pool_size=10)], ["trac_sites[0].pool_size is 10", "deploy"]),
         ([site(extra_site_directories=["lib"])], ["trac_sites[0].extra_site_directories is 'lib'"]),
         ([site(egg_cache="/srv/trac/environments/eggs")], ["trac_sites[0].egg_cache", "outside"]),
         ([site(mount="/hello-world")], ["trac_sites[0].mount", "trac_apache_hello_world_path"]),
@@ -126,7 +144,11 @@ def test_good_sites(sites: object) -> None:
                 site(mode="embedded"),
                 site(name="b", mount="/b", mode="embedded", pooling="disabled"),
             ],
-            ["embedded", "the same"],
+            ["embedded", "their pooling", "the same"],
+        ),
+        (
+            [site(mode="embedded", pool_size=9), site(name="b", mount="/b", mode="embedded")],
+            ["embedded", "their pool_size", "the same"],
         ),
     ],
 )

@@ -5,10 +5,13 @@ Which environment is served travels with each request. Scripts that share a proc
 mod_wsgi's embedded mode, would otherwise answer for each other.
 """
 
+import contextlib
+import functools
 import importlib
 import locale
 import os
 import site
+import threading
 
 SETTINGS = {}  # the role puts the values of the inventory here
 
@@ -17,6 +20,8 @@ if SETTINGS["umask"] is not None:
 
 # Read when a zipped plugin is unpacked.
 os.environ["PYTHON_EGG_CACHE"] = SETTINGS["egg_cache"]
+# Read when Trac's pool is imported.
+os.environ["TRAC_DB_POOL_SIZE"] = str(SETTINGS["pool_size"])
 
 # Before anything of Trac or setuptools is imported: they look for plugins when they are.
 for directory in SETTINGS["site_directories"]:
@@ -34,26 +39,132 @@ def usable_locale():
     return "C"
 
 
-def disable_pooling():
-    """Have each connection to a database server closed after use."""
+def server_connections():
+    """Trac's classes of connections to database servers, as far as their drivers are installed."""
     resolution_error = importlib.import_module("pkg_resources").ResolutionError
     for module, name in (
         ("trac.db.postgres_backend", "PostgreSQLConnection"),
         ("trac.db.mysql_backend", "MySQLConnection"),
     ):
         try:
-            connection = getattr(importlib.import_module(module), name)
+            yield getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError, resolution_error):
-            continue  # the driver is not installed
+            continue
+
+
+def disable_pooling():
+    """Have each connection to a database server closed after use, about ten times per page."""
+    for connection in server_connections():
         connection.poolable = False
 
 
+def request_pool():
+    """Have connections to database servers closed at the end of the request that used them.
+
+    Trac's threads go on sharing one pool, with its size, its order and its way of taking and
+    returning connections. What is added: each connection in the pool knows the thread that used
+    it last. When that thread's request ends, it is closed, unless another thread has taken it
+    meanwhile, whose request it then ends with. A thread that serves no request, such as one of a
+    plugin, pools nothing.
+    """
+    pool = importlib.import_module("trac.db.pool")
+    if hasattr(pool._backend, "end_request"):
+        return pool._backend  # another site in this interpreter
+    servers = tuple(server_connections())
+
+    class RequestPool(pool.ConnectionPoolBackend):
+        def __init__(self, size):
+            super().__init__(size)
+            self._requests = set()  # the threads that serve one
+
+        def begin_request(self):
+            thread = threading.get_ident()
+            with self._available:
+                self._requests.add(thread)
+            return thread
+
+        def end_request(self, thread):
+            with self._available:
+                self._requests.discard(thread)
+            self._close_idle(thread)
+
+        def _return_cnx(self, cnx, key, thread):
+            if isinstance(cnx, servers):
+                cnx.last_thread = thread  # first, because others may take it at once
+            super()._return_cnx(cnx, key, thread)
+            if thread not in self._requests:
+                self._close_idle(thread)
+
+        def _close_idle(self, thread):
+            with self._available:
+                mine = [
+                    index
+                    for index, cnx in enumerate(self._pool)
+                    if isinstance(cnx, servers) and cnx.last_thread == thread
+                ]
+                idle = [self._pool[index] for index in mine]
+                for index in reversed(mine):
+                    del self._pool[index], self._pool_key[index], self._pool_time[index]
+            for cnx in idle:  # not under the lock: the server may take its time
+                with contextlib.suppress(Exception):  # of any driver; it is gone either way
+                    cnx.close()
+
+    pool._backend = RequestPool(pool._pool_size)
+    return pool._backend
+
+
+class Stream:
+    """A response that may still use the database while the server sends it."""
+
+    def __init__(self, response, end):
+        self.response = response
+        self.end = end
+
+    def __iter__(self):
+        return iter(self.response)
+
+    def close(self):
+        try:
+            if hasattr(self.response, "close"):
+                self.response.close()
+        finally:
+            self.end()
+
+
+def is_complete(response, file_wrapper):
+    """Whether a response is made: a page, or a file, which mod_wsgi has to get as it is."""
+    if isinstance(response, (list, tuple)):
+        return True
+    return isinstance(file_wrapper, type) and isinstance(response, file_wrapper)
+
+
+def per_request(dispatch, pool):
+    """The dispatcher, telling the pool when a request begins and when it ends."""
+
+    def dispatch_one(environ, start_response):
+        end = functools.partial(pool.end_request, pool.begin_request())
+        try:
+            response = dispatch(environ, start_response)
+        except BaseException:
+            end()
+            raise
+        if is_complete(response, environ.get("wsgi.file_wrapper")):
+            end()
+            return response
+        return Stream(response, end)
+
+    return dispatch_one
+
+
 LOCALE = usable_locale()
-if SETTINGS["pooling"] == "disabled":
-    disable_pooling()
 
 # Imported here, not on the first request: Apache loads this script when a process starts.
 dispatch_request = importlib.import_module("trac.web.main").dispatch_request
+
+if SETTINGS["pooling"] == "disabled":
+    disable_pooling()
+elif SETTINGS["pooling"] == "per_request":
+    dispatch_request = per_request(dispatch_request, request_pool())
 
 
 def application(environ, start_response):

@@ -97,10 +97,26 @@ def test_a_site_is_completed_with_its_defaults() -> None:
     (site,) = plan({"name": "trac", "environment": "one", "egg_cache": None})["sites"]
     assert (site["mount"], site["mode"], site["processes"]) == ("/trac", "daemon", 2)
     assert site["egg_cache"] == "/var/cache/trac/trac"
+    assert site["pool_size"] == 10
     assert site["script_path"] == "/srv/trac/sites/trac/trac.wsgi"
     assert site["environment_path"] == "/srv/trac/environments/one"
     assert site["parent_directory"] is None
     assert (site["account"], site["process_group"]) == ("trac", "trac-trac")
+
+
+@pytest.mark.parametrize(
+    ("site", "size"),
+    [
+        ({"threads": 10}, 10),
+        ({"threads": 11}, 11),
+        ({"pool_size": 3}, 3),
+        ({"pool_size": None, "threads": None}, 10),
+        ({"mode": "embedded"}, 25),
+        ({"mode": "embedded", "script": "deployed"}, 10),
+    ],
+)
+def test_the_pool_has_room_for_each_thread(site: dict[str, Any], size: int) -> None:
+    assert plan({"name": "a", **site})["sites"][0]["pool_size"] == size
 
 
 def test_an_embedded_site_runs_as_apache() -> None:
@@ -226,6 +242,7 @@ class Script:
         main.dispatch_request = self.dispatch  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "trac.web.main", main)
         monkeypatch.setenv("PYTHON_EGG_CACHE", "/nowhere")
+        monkeypatch.setenv("TRAC_DB_POOL_SIZE", "")
         monkeypatch.setattr(sys, "path", list(sys.path))
         self.umasks: list[int] = []
         monkeypatch.setattr(os, "umask", self.umasks.append)
