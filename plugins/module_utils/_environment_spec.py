@@ -23,15 +23,14 @@ import re
 import typing as t
 from dataclasses import asdict, dataclass, field
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _ini_edit, _secrets
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _field_items, _secrets
 
 DEFAULT_DATABASE = "sqlite:db/trac.db"
 NAME_RULE = "[a-z0-9][a-z0-9_-]*"
 LEFTOVER = re.compile(r"\.[a-z0-9][a-z0-9_-]*\.creating-[0-9a-f]{8}\Z")
 
-_NAME = re.compile(NAME_RULE + r"\Z")
-_DATABASE = ("trac", "database")
-_TITLE = ("project", "name")
+DATABASE = ("trac", "database")
+TITLE = ("project", "name")
 # Trac's default names a picture that is not there; without one it shows the title instead.
 _LOGO = ("header_logo", "src")
 
@@ -42,12 +41,8 @@ class EnvironmentFailure(Exception):
     """Why an environment cannot be brought into its wanted state."""
 
 
-class Wording(t.NamedTuple):
-    """A change in words, and as lines of a diff."""
-
-    words: str
-    before: list[str]
-    after: list[str]
+# A change in words, and the lines of a diff before and after.
+Wording = t.Tuple[str, t.List[str], t.List[str]]
 
 
 @dataclass
@@ -76,12 +71,12 @@ class Context:
 
 def permission_granted(subject: str, action: str) -> Wording:
     """The grant of a permission, in words."""
-    return Wording(f"grant {action} to {subject}", [], [f"permission {action} of {subject}"])
+    return f"grant {action} to {subject}", [], [f"permission {action} of {subject}"]
 
 
 def permission_revoked(subject: str, action: str) -> Wording:
     """The loss of a permission, in words."""
-    return Wording(f"revoke {action} from {subject}", [f"permission {action} of {subject}"], [])
+    return f"revoke {action} from {subject}", [f"permission {action} of {subject}"], []
 
 
 @dataclass
@@ -107,8 +102,8 @@ class EnvironmentSpec:
     def creation_options(self) -> dict[OptionName, str]:
         """The options a new environment begins with."""
         options: dict[OptionName, str | None] = {
-            _TITLE: self.name,
-            _DATABASE: self.new_database or DEFAULT_DATABASE,
+            TITLE: self.name,
+            DATABASE: self.new_database or DEFAULT_DATABASE,
             _LOGO: "",
             **self.options,
         }
@@ -164,7 +159,10 @@ class Report:
         for name, value in spec.creation_options().items():
             self.option(name, None, value)
         for subject, action in spec.permissions:
-            self.change(permission_granted(subject, action))
+            self.change(*permission_granted(subject, action))
+        for key, items in spec.fields.items():
+            for item in items:
+                self.change(*_field_items.added(key, item))
 
     def option(self, name: OptionName, old: str | None, new: str | None) -> None:
         """Note the change of an option."""
@@ -178,11 +176,11 @@ class Report:
             self.after.append(f"[{section}] {option} = {value}")
         self.changes.append(f"{'remove' if new is None else 'set'} [{section}] {option}")
 
-    def change(self, change: Wording | Change) -> None:
+    def change(self, words: str, before: list[str], after: list[str]) -> None:
         """Note a change in the database."""
-        self.before += change.before
-        self.after += change.after
-        self.changes.append(change.words)
+        self.before += before
+        self.after += after
+        self.changes.append(words)
 
     def to_json(self) -> dict[str, t.Any]:
         """A form that JSON can carry."""
@@ -192,120 +190,6 @@ class Report:
     def from_json(cls, document: t.Mapping[str, t.Any]) -> Report:
         """The reverse of to_json."""
         return cls(**document)
-
-
-def value_text(value: object) -> str | None:
-    """A YAML value as trac.ini writes it; None stands for an option that is not there."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "enabled" if value else "disabled"
-    if isinstance(value, (int, float)):
-        return str(value)
-    if isinstance(value, (list, tuple)):
-        items = [value_text(item) for item in value if not isinstance(item, (list, tuple))]
-        if len(items) != len(value) or any(not item or "," in item for item in items):
-            raise ValueError("the items of a list have to be texts without commas, or numbers")
-        return ", ".join(str(item) for item in items)
-    raise ValueError(f"a {type(value).__name__} cannot be the value of an option")
-
-
-def _options(
-    document: t.Mapping[str, t.Any], defaults: t.Mapping[str, t.Any]
-) -> tuple[dict[OptionName, str | None], list[str]]:
-    problems: list[str] = []
-    wanted: dict[OptionName, str | None] = {}
-    spelled: dict[OptionName, str] = {}
-
-    def want(section: str, option: str, value: object, source: str) -> None:
-        key = (section, _ini_edit.option_key(option))
-        try:
-            text = value_text(value)
-        except ValueError as e:
-            problems.append(f"[{section}] {option}: {e}")
-            return
-        reason = _ini_edit.problem(section, option, text)
-        if reason:
-            problems.append(f"[{section}] {option}: {reason}")
-        elif key in spelled and wanted[section, spelled[key]] != text and source:
-            problems.append(f"[{section}] {option}: two different values, one from {source}")
-        elif key not in spelled:
-            spelled[key] = option
-            wanted[section, option] = text
-
-    if document.get("title") is not None:
-        if "\n" in document["title"]:
-            problems.append("title: it has to be one line")
-        else:
-            want(*_TITLE, document["title"], "title")
-    if document.get("database") is not None:
-        want(*_DATABASE, document["database"], "database")
-    for config, source in ((document.get("config"), "config"), (defaults, "")):
-        for section, options in (config or {}).items():
-            if not isinstance(options, t.Mapping):
-                problems.append(f"config: [{section}] has to be a dictionary of options")
-                continue
-            for option, value in options.items():
-                want(str(section), str(option), value, source)
-    if _DATABASE in wanted and not wanted[_DATABASE]:
-        problems.append("[trac] database: an environment cannot be without")
-    return wanted, problems
-
-
-def _permissions(document: t.Mapping[str, t.Any]) -> tuple[list[tuple[str, str]], list[str]]:
-    problems: list[str] = []
-    wanted: dict[tuple[str, str], None] = {}
-    for subject, actions in (document.get("permissions") or {}).items():
-        name = str(subject)
-        if name.isupper():
-            problems.append(f"permissions: {name!r} is in upper case, which Trac keeps for actions")
-        if not isinstance(actions, (list, tuple)):
-            problems.append(f"permissions: the actions of {name!r} have to be a list")
-            continue
-        for action in actions:
-            wanted[name, str(action)] = None
-    for text in {text for pair in wanted for text in pair}:
-        if not text or text != text.strip() or any(ord(c) < 32 or ord(c) == 127 for c in text):
-            problems.append(
-                f"permissions: {text!r} is empty, begins or ends with white space, "
-                "or holds a control character"
-            )
-    return list(wanted), sorted(problems)
-
-
-def read_spec(
-    document: t.Mapping[str, t.Any], defaults: t.Mapping[str, t.Any]
-) -> tuple[EnvironmentSpec, list[str]]:
-    """One wanted environment, and what is wrong with its options and permissions."""
-    options, wrong_options = _options(document, defaults)
-    permissions, wrong_permissions = _permissions(document)
-    return (
-        EnvironmentSpec(document["name"], options, permissions),
-        wrong_options + wrong_permissions,
-    )
-
-
-def read_specs(
-    documents: t.Iterable[t.Mapping[str, t.Any]], defaults: t.Mapping[str, t.Any] | None = None
-) -> tuple[list[EnvironmentSpec], list[str]]:
-    """The wanted environments, and everything that is wrong with them, in words.
-
-    Defaults are options for each environment which does not say otherwise.
-    """
-    specs: list[EnvironmentSpec] = []
-    problems: list[str] = []
-    seen: set[str] = set()
-    for document in documents:
-        name = document["name"]
-        if not _NAME.match(name):
-            problems.append(f"environment {name!r}: the name has to match {NAME_RULE}")
-        if name in seen:
-            problems.append(f"environment {name!r}: listed twice")
-        seen.add(name)
-        spec, wrong = read_spec(document, defaults or {})
-        problems += [f"environment {name!r}: {problem}" for problem in wrong]
-        specs.append(spec)
-    return specs, problems
 
 
 def exists(path: str) -> bool:

@@ -17,7 +17,7 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _environment_spec,
+    _environment_input,
     _site_plan,
 )
 
@@ -88,13 +88,21 @@ def _items(variable: str, value: object, options: Spec) -> tuple[list[tuple[str,
 
 
 def environment_problems(
-    environments: object, options: Spec, defaults: t.Mapping[str, t.Any]
+    environments: object, options: Spec, defaults: object, default_options: Spec
 ) -> Problems:
-    """Problems of `trac_environments`; `options` are the specified keys of one environment.
+    """Problems of `trac_environments` and of `trac_environments_defaults`.
 
-    `defaults` are the options of trac.ini for all of them.
+    The options are the specified keys of one environment, and of the defaults.
     """
     items, problems = _items("trac_environments", environments, options)
+    wrong = _shape("trac_environments_defaults", defaults, default_options)
+    usable = t.cast("t.Mapping[str, t.Any]", defaults if not wrong else {})
+    if not wrong:
+        found = _environment_input.default_problems(usable)
+        wrong = [f"trac_environments_defaults: {problem}." for problem in found]
+    if wrong:
+        problems += wrong
+        usable = {}
     for where, item in items:
         if not str(item.get("title", "x")).strip():
             problems.append(f"{where}.title is empty; leave it out to use the name.")
@@ -106,9 +114,9 @@ def environment_problems(
                 _DATABASE,
                 "connection strings of Trac: sqlite:db/trac.db, postgres://..., mysql://...",
             )
-        # The rest is what the module refuses, too, which speaks of options and permissions.
+        # The rest is what the module refuses, too.
         if not any(problem.startswith(where) for problem in problems):
-            _spec, wrong = _environment_spec.read_spec(item, defaults)
+            _spec, wrong = _environment_input.read_spec(item, usable)
             problems += [f"{where}: {problem}." for problem in wrong]
     return problems
 

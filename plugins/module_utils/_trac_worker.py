@@ -34,6 +34,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _ini_edit,
     _secrets,
     _trac_permissions,
+    _trac_ticket_fields,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     Change,
@@ -60,7 +61,10 @@ class Aspect(t.NamedTuple):
     atomic: bool = True  # all its changes in one transaction
 
 
-ASPECTS: tuple[Aspect, ...] = (Aspect(_trac_permissions.plan, _trac_permissions.check),)
+ASPECTS: tuple[Aspect, ...] = (
+    Aspect(_trac_permissions.plan, _trac_permissions.check),
+    Aspect(_trac_ticket_fields.plan, _trac_ticket_fields.check),
+)
 
 
 class WorkerFailure(Exception):
@@ -452,7 +456,7 @@ class Reconciler:
                 report.option(name, _current(options, name), value)
             made = (change for _aspect, changes in planned for change in changes)
             for change in made if self.check else _apply_aspects(environment, planned):
-                report.change(change)
+                report.change(change.words, change.before, change.after)
         if outdated:
             raise EnvironmentFailure(
                 f"the environment needs to be upgraded; run as {_account(os.geteuid())}: "

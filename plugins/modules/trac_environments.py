@@ -17,7 +17,8 @@ description:
     in the file stay. A value that Trac spells another way, such as V(true) and V(enabled), counts
     as the same.
   - Nothing is written into an environment before Trac has been able to open it with the wanted
-    options, found the database, and knows the permissions.
+    options, found the database, and knows the permissions, and before it is certain that no
+    ticket uses what is to be removed.
   - A new environment is built in a hidden directory beside its place, and appears when it is
     complete. What a killed run left of such directories is removed.
   - An environment that fails does not stop the others. The module fails at its end, and names each
@@ -57,7 +58,8 @@ options:
       database:
         description:
           - The connection string, C([trac] database).
-          - If left out, a new environment uses V(sqlite:db/trac.db).
+          - If left out, a new environment uses O(environments[].new_database), or else
+            V(sqlite:db/trac.db).
           - For an environment that exists, a new string has to lead to a database that holds the
             tables of Trac; it is not a way to move to another database.
         type: str
@@ -72,30 +74,148 @@ options:
             then shows the title at the head of each page; its own default is a picture that is
             not there.
         type: dict
-        default: {}
+      new_database:
+        description: The connection string of a new environment whose O(environments[].database)
+          is left out.
+        type: str
       permissions:
         description:
           - What users and groups may do, as name to list of actions or groups.
-          - Permissions are only added; those that are not listed stay.
+          - Permissions that are not listed stay, unless O(environments[].exclusive) says otherwise.
         type: dict
-        default: {}
+      milestones:
+        description:
+          - Milestones that have to exist, each a name or a dictionary with the keys C(name),
+            C(due), C(completed) and C(description).
+          - Attributes that are left out stay as they are. V(null) or an empty text takes a value
+            away, so that C(completed=null) opens a milestone again.
+          - Dates are written V('2027-01-31'), which is midnight UTC at the beginning of that day,
+            or V('2027-01-31T18:00:00+01:00'). Without a zone, times are in UTC.
+          - Names that look like numbers belong in quotes, because YAML reads V(1.10) as V(1.1).
+          - If this or one of the following lists is left out, nothing is changed.
+        type: list
+        elements: raw
+      components:
+        description: Components of tickets, each a name or a dictionary with the keys C(name),
+          C(owner) and C(description); see O(environments[].milestones).
+        type: list
+        elements: raw
+      versions:
+        description: Versions, each a name or a dictionary with the keys C(name), C(time) (when it
+          was released) and C(description); see O(environments[].milestones).
+        type: list
+        elements: raw
+      priorities:
+        description:
+          - Priorities of tickets, each a name or a dictionary with the keys C(name) and
+            C(description).
+          - They get the first positions in the order of the list. Others follow in the order that
+            they have.
+        type: list
+        elements: raw
+      ticket_types:
+        description: Types of tickets; see O(environments[].priorities).
+        type: list
+        elements: raw
+      severities:
+        description: Severities of tickets, of which a new environment has none; see
+          O(environments[].priorities).
+        type: list
+        elements: raw
+      resolutions:
+        description: Resolutions of tickets; see O(environments[].priorities).
+        type: list
+        elements: raw
+      exclusive:
+        description:
+          - The keys whose lists are complete. What such a list does not name is removed.
+          - What tickets still use is never removed, nor a milestone with attachments. The
+            environment fails then, and nothing in it is changed.
+          - A key that is left out, in O(defaults) as well, is not touched.
+          - There is a warning when no user and no group keeps C(TRAC_ADMIN).
+        type: list
+        elements: str
+        choices:
+          - permissions
+          - milestones
+          - components
+          - versions
+          - priorities
+          - ticket_types
+          - severities
+          - resolutions
       repositories:
         description: Reserved. Only the empty list is possible in this version.
         type: list
         elements: dict
         default: []
+      upgrade:
+        description: Reserved. An environment that needs an upgrade fails in this version.
+        type: bool
       state:
         description: The wanted state. Only V(present) is possible in this version.
         type: str
         choices:
           - present
+          - absent
         default: present
-  config:
+  defaults:
     description:
-      - Options of C(trac.ini) for each environment whose O(environments[].config) does not say
-        otherwise.
+      - What holds for each of O(environments) that does not say otherwise.
+      - O(defaults.config) is overridden option by option, O(defaults.permissions) user by user,
+        each other key as a whole.
     type: dict
-    default: {}
+    suboptions:
+      config:
+        description: See O(environments[].config). It cannot hold C([trac] database).
+        type: dict
+      permissions:
+        description: See O(environments[].permissions).
+        type: dict
+      milestones:
+        description: See O(environments[].milestones).
+        type: list
+        elements: raw
+      components:
+        description: See O(environments[].components).
+        type: list
+        elements: raw
+      versions:
+        description: See O(environments[].versions).
+        type: list
+        elements: raw
+      priorities:
+        description: See O(environments[].priorities).
+        type: list
+        elements: raw
+      ticket_types:
+        description: See O(environments[].ticket_types).
+        type: list
+        elements: raw
+      severities:
+        description: See O(environments[].severities).
+        type: list
+        elements: raw
+      resolutions:
+        description: See O(environments[].resolutions).
+        type: list
+        elements: raw
+      exclusive:
+        description: See O(environments[].exclusive).
+        type: list
+        elements: str
+        choices:
+          - permissions
+          - milestones
+          - components
+          - versions
+          - priorities
+          - ticket_types
+          - severities
+          - resolutions
+      upgrade:
+        description: See O(environments[].upgrade).
+        type: bool
   directory:
     description: The directory that the environments are in. It has to exist.
     type: path
@@ -141,9 +261,38 @@ EXAMPLES = r"""
             smtp_enabled: true
             smtp_server: mail.example.com
         permissions:
-          anonymous: []
           authenticated: [developers]
           developers: [TICKET_ADMIN, WIKI_ADMIN]
+
+- name: Give many projects the same priorities and exactly these permissions
+  trac.mod_wsgi.trac_environments:
+    directory: /srv/trac/environments
+    python: /opt/trac/bin/python
+    user: trac
+    defaults:
+      priorities: [urgent, normal, some day]
+      resolutions: [done, invalid, duplicate]
+      permissions:
+        admin: [TRAC_ADMIN]
+        authenticated: [WIKI_VIEW, TICKET_VIEW, TICKET_CREATE]
+      exclusive: [permissions, priorities]
+      config:
+        ticket:
+          default_priority: normal
+          default_resolution: done
+    environments:
+      - name: first
+        milestones:
+          - name: "1.0"
+            due: 2027-01-31
+            description: The first release.
+          - name: "1.1"
+      - name: second
+        components:
+          - {name: engine, owner: anna}
+          - documentation
+        permissions:
+          anonymous: [WIKI_VIEW]
 """
 
 RETURN = r"""
@@ -196,10 +345,13 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _environment_input,
     _environment_spec,
+    _field_items,
     _ini_edit,
     _secrets,
     _trac_permissions,
+    _trac_ticket_fields,
     _trac_worker,
     _worker_process,
 )
@@ -213,11 +365,34 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_process impo
 )
 
 # The worker's source, dependencies first.
-WORKER_MODULES = (_ini_edit, _secrets, _environment_spec, _trac_permissions, _trac_worker)
+WORKER_MODULES = (
+    _ini_edit,
+    _secrets,
+    _field_items,
+    _environment_spec,
+    _trac_permissions,
+    _trac_ticket_fields,
+    _trac_worker,
+)
 
 
-def _hide_options(config: dict[str, t.Any]) -> None:
-    for options in config.values():
+def _shared_options() -> dict[str, t.Any]:
+    """What can be said of one environment and of all."""
+    return {
+        "config": {"type": "dict"},
+        "permissions": {"type": "dict"},
+        **{key: {"type": "list", "elements": "raw"} for key in _field_items.KINDS},
+        "exclusive": {
+            "type": "list",
+            "elements": "str",
+            "choices": list(_environment_input.EXCLUSIVE_KEYS),
+        },
+        "upgrade": {"type": "bool"},
+    }
+
+
+def _hide_options(config: dict[str, t.Any] | None) -> None:
+    for options in (config or {}).values():
         if isinstance(options, dict):
             for option, value in options.items():
                 if isinstance(value, str):
@@ -244,15 +419,23 @@ class Environments:
         self.directory: str = module.params["directory"]
         self.python: str = module.params["python"]
         documents = module.params["environments"]
-        self.specs, self.problems = _environment_spec.read_specs(documents, module.params["config"])
+        self.specs, self.problems = _environment_input.read_specs(
+            documents, module.params["defaults"]
+        )
         self.problems += [
             f"environment {document['name']!r}: repositories are not possible in this version"
             for document in documents
             if document["repositories"]
         ]
+        self.problems += [
+            f"environment {document['name']!r}: state=absent is not possible in this version"
+            for document in documents
+            if document["state"] == "absent"
+        ]
         self.redactor = _secrets.Redactor()
         for document in documents:
             self.redactor.learn("database", document["database"])
+            self.redactor.learn("database", document["new_database"])
         for spec in self.specs:
             for (_section, option), value in spec.options.items():
                 self.redactor.learn(option, value)
@@ -377,9 +560,9 @@ class Environments:
     def hide_secrets(self) -> None:
         """Keep secrets out of everything that the module returns, its own arguments included."""
         self.module.no_log_values.update(self.redactor.secrets)
-        _hide_options(self.module.params["config"])
+        _hide_options((self.module.params["defaults"] or {}).get("config"))
         for document in self.module.params["environments"]:
-            _hide_options({"trac": document})
+            _hide_options({"database": document})
             _hide_options(document["config"])
 
 
@@ -395,13 +578,17 @@ def main() -> None:
                     "name": {"type": "str", "required": True},
                     "title": {"type": "str"},
                     "database": {"type": "str"},
-                    "config": {"type": "dict", "default": {}},
-                    "permissions": {"type": "dict", "default": {}},
+                    "new_database": {"type": "str"},
                     "repositories": {"type": "list", "elements": "dict", "default": []},
-                    "state": {"type": "str", "choices": ["present"], "default": "present"},
+                    "state": {
+                        "type": "str",
+                        "choices": ["present", "absent"],
+                        "default": "present",
+                    },
+                    **_shared_options(),
                 },
             },
-            "config": {"type": "dict", "default": {}},
+            "defaults": {"type": "dict", "options": _shared_options()},
             "directory": {"type": "path", "required": True},
             "python": {"type": "path", "required": True},
             "user": {"type": "str", "required": True},

@@ -27,7 +27,7 @@ from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _environment_spec,
+    _environment_input,
     _trac_worker,
     _worker_process,
 )
@@ -46,7 +46,7 @@ PROJECT: Document = {
 
 
 def specs(documents: list[Document], defaults: Document | None = None) -> list[Document]:
-    read, problems = _environment_spec.read_specs(documents, defaults)
+    read, problems = _environment_input.read_specs(documents, defaults)
     assert problems == []
     return [spec.to_json() for spec in read]
 
@@ -271,7 +271,7 @@ def test_null_removes_an_option(created: Host) -> None:
 
 def test_defaults_hold_where_an_environment_says_nothing_else(host: Host) -> None:
     own: Document = {"name": "own", "config": {"Ticket": {}, "ticket": {"Default_Type": "defect"}}}
-    defaults = {"ticket": {"default_type": "task", "default_priority": "minor"}}
+    defaults = {"config": {"ticket": {"default_type": "task", "default_priority": "minor"}}}
     host.run({"name": "other"}, own, defaults=defaults)
     assert host.ini("other")["ticket"]["default_type"] == "task"
     assert host.ini("own")["ticket"]["default_type"] == "defect"

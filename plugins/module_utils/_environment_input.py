@@ -1,0 +1,202 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Environments as an inventory describes them, read and judged.
+
+Everything that is wrong is found here, before a host is touched; the module and the role's
+check of its variables use the same code.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _field_items, _ini_edit
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
+    DATABASE,
+    NAME_RULE,
+    TITLE,
+    EnvironmentSpec,
+    OptionName,
+)
+
+Document = t.Mapping[str, t.Any]
+
+# Of these keys a list can be said to be complete.
+EXCLUSIVE_KEYS = ("permissions", *_field_items.KINDS)
+# What can be said for all environments at once.
+DEFAULT_KEYS = ("config", "permissions", *_field_items.KINDS, "exclusive", "upgrade")
+
+_NAME = re.compile(NAME_RULE + r"\Z")
+
+
+def value_text(value: object) -> str | None:
+    """A YAML value as trac.ini writes it; None stands for an option that is not there."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "enabled" if value else "disabled"
+    if isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        items = [value_text(item) for item in value if not isinstance(item, (list, tuple))]
+        if len(items) != len(value) or any(not item or "," in item for item in items):
+            raise ValueError("the items of a list have to be texts without commas, or numbers")
+        return ", ".join(str(item) for item in items)
+    raise ValueError(f"a {type(value).__name__} cannot be the value of an option")
+
+
+def _options(
+    document: Document, defaults: t.Mapping[str, t.Any]
+) -> tuple[dict[OptionName, str | None], list[str]]:
+    problems: list[str] = []
+    wanted: dict[OptionName, str | None] = {}
+    spelled: dict[OptionName, str] = {}
+
+    def want(section: str, option: str, value: object, source: str) -> None:
+        key = (section, _ini_edit.option_key(option))
+        try:
+            text = value_text(value)
+        except ValueError as e:
+            problems.append(f"[{section}] {option}: {e}")
+            return
+        reason = _ini_edit.problem(section, option, text)
+        if reason:
+            problems.append(f"[{section}] {option}: {reason}")
+        elif key in spelled and wanted[section, spelled[key]] != text and source:
+            problems.append(f"[{section}] {option}: two different values, one from {source}")
+        elif key not in spelled:
+            spelled[key] = option
+            wanted[section, option] = text
+
+    if document.get("title") is not None:
+        if "\n" in document["title"]:
+            problems.append("title: it has to be one line")
+        else:
+            want(*TITLE, document["title"], "title")
+    if document.get("database") is not None:
+        want(*DATABASE, document["database"], "database")
+    for config, source in ((document.get("config"), "config"), (defaults, "")):
+        for section, options in (config or {}).items():
+            if not isinstance(options, t.Mapping):
+                problems.append(f"config: [{section}] has to be a dictionary of options")
+                continue
+            for option, value in options.items():
+                want(str(section), str(option), value, source)
+    if DATABASE in wanted and not wanted[DATABASE]:
+        problems.append("[trac] database: an environment cannot be without")
+    return wanted, problems
+
+
+def _permissions(document: Document) -> tuple[list[tuple[str, str]], list[str]]:
+    problems: list[str] = []
+    wanted: dict[tuple[str, str], None] = {}
+    for subject, actions in (document.get("permissions") or {}).items():
+        name = str(subject)
+        if name.isupper():
+            problems.append(f"permissions: {name!r} is in upper case, which Trac keeps for actions")
+        if not isinstance(actions, (list, tuple)):
+            problems.append(f"permissions: the actions of {name!r} have to be a list")
+            continue
+        for action in actions:
+            wanted[name, str(action)] = None
+    for text in {text for pair in wanted for text in pair}:
+        if not text or text != text.strip() or any(ord(c) < 32 or ord(c) == 127 for c in text):
+            problems.append(
+                f"permissions: {text!r} is empty, begins or ends with white space, "
+                "or holds a control character"
+            )
+    return list(wanted), sorted(problems)
+
+
+def _fields(document: Document) -> tuple[dict[str, list[_field_items.Item]], list[str]]:
+    fields: dict[str, list[_field_items.Item]] = {}
+    problems: list[str] = []
+    for key in _field_items.KINDS:
+        if document.get(key) is not None:
+            fields[key], wrong = _field_items.read_items(key, document[key])
+            problems += wrong
+    return fields, problems
+
+
+def _merged(document: Document, defaults: Document) -> dict[str, t.Any]:
+    """The document with the defaults for what it does not say; those of config come later."""
+    result = dict(document)
+    for key in DEFAULT_KEYS:
+        own, default = document.get(key), defaults.get(key)
+        if key == "permissions" and isinstance(own, t.Mapping) and default:
+            result[key] = {**default, **own}
+        elif key != "config" and own is None:
+            result[key] = default
+    return result
+
+
+def read_spec(
+    document: Document, defaults: Document | None = None
+) -> tuple[EnvironmentSpec, list[str]]:
+    """One wanted environment, and what is wrong with it.
+
+    Defaults, which have to be right, say what it does not say itself: options of trac.ini one by
+    one, permissions subject by subject, each other key as a whole.
+    """
+    defaults = defaults or {}
+    options, problems = _options(document, defaults.get("config") or {})
+    document = _merged(document, defaults)
+    permissions, wrong = _permissions(document)
+    problems += wrong
+    fields, wrong = _fields(document)
+    problems += wrong
+    exclusive = document.get("exclusive") or []
+    problems += [
+        f"exclusive holds {key!r}; allowed are {', '.join(EXCLUSIVE_KEYS)}"
+        for key in exclusive
+        if key not in EXCLUSIVE_KEYS
+    ]
+    new_database = document.get("new_database")
+    reason = _ini_edit.problem(*DATABASE, new_database)
+    if reason:
+        problems.append(f"new_database: {reason}")
+    spec = EnvironmentSpec(
+        document["name"],
+        options,
+        permissions,
+        fields,
+        list(document.get("repositories") or []),
+        # A list that was left out is no list that is complete.
+        [key for key in exclusive if document.get(key) is not None],
+        document.get("upgrade") is not False,
+        document.get("state") or "present",
+        new_database,
+    )
+    return spec, problems
+
+
+def default_problems(defaults: Document) -> list[str]:
+    """What is wrong with the defaults for all environments."""
+    spec, problems = read_spec({"name": "", **defaults})
+    if DATABASE in spec.options:
+        problems.append("[trac] database: each environment needs one of its own")
+    return problems
+
+
+def read_specs(
+    documents: t.Iterable[Document], defaults: Document | None = None
+) -> tuple[list[EnvironmentSpec], list[str]]:
+    """The wanted environments, and everything that is wrong with them, in words."""
+    problems = [f"defaults: {problem}" for problem in default_problems(defaults or {})]
+    if problems:
+        defaults = None
+    specs: list[EnvironmentSpec] = []
+    seen: set[str] = set()
+    for document in documents:
+        name = document["name"]
+        if not _NAME.match(name):
+            problems.append(f"environment {name!r}: the name has to match {NAME_RULE}")
+        if name in seen:
+            problems.append(f"environment {name!r}: listed twice")
+        seen.add(name)
+        spec, wrong = read_spec(document, defaults)
+        problems += [f"environment {name!r}: {problem}" for problem in wrong]
+        specs.append(spec)
+    return specs, problems
