@@ -4,6 +4,7 @@
 INVENTORY ?= inventory
 ARGS ?=
 SCENARIO ?= default
+BENCH ?= first-site many-environments
 
 # Ansible insists on UTF-8, and a bare machine may have no other such locale.
 export LC_ALL = C.UTF-8
@@ -31,8 +32,9 @@ molecule: ## Run one scenario: make molecule SCENARIO=default
 	@tools/venv requirements-dev.txt
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" tools/test molecule '$(SCENARIO)'
 
-bench: ## Run the benchmarks; tables go to docs/benchmarks
-	@benchmarks/first-site
+bench: ## Run the benchmarks; tables and plots go to docs/benchmarks (or one: make bench BENCH=first-site)
+	@tools/venv requirements-bench.txt
+	@set -e; for name in $(BENCH); do PATH="$(CURDIR)/.venv/bin:$$PATH" "benchmarks/$$name"; done
 
 clean: ## Remove .venv and what the tools left behind
 	rm -rf .venv .ansible .mypy_cache .pytest_cache .ruff_cache
