@@ -15,6 +15,7 @@ import typing as t
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _field_items, _ini_edit
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     DATABASE,
+    LOGO,
     NAME_RULE,
     TITLE,
     EnvironmentSpec,
@@ -56,6 +57,8 @@ def _options(
 
     def want(section: str, option: str, value: object, source: str) -> None:
         key = (section, _ini_edit.option_key(option))
+        if key in (TITLE, DATABASE, LOGO):
+            option = key[1]  # which a new environment has by this name
         try:
             text = value_text(value)
         except ValueError as e:

@@ -32,7 +32,7 @@ LEFTOVER = re.compile(r"\.[a-z0-9][a-z0-9_-]*\.creating-[0-9a-f]{8}\Z")
 DATABASE = ("trac", "database")
 TITLE = ("project", "name")
 # Trac's default names a picture that is not there; without one it shows the title instead.
-_LOGO = ("header_logo", "src")
+LOGO = ("header_logo", "src")
 
 OptionName = t.Tuple[str, str]
 
@@ -104,7 +104,7 @@ class EnvironmentSpec:
         options: dict[OptionName, str | None] = {
             TITLE: self.name,
             DATABASE: self.new_database or DEFAULT_DATABASE,
-            _LOGO: "",
+            LOGO: "",
             **self.options,
         }
         return {name: value for name, value in options.items() if value is not None}
