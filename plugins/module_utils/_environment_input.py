@@ -12,7 +12,11 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _field_items, _ini_edit
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _field_items,
+    _ini_edit,
+    _repositories,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     DATABASE,
     LOGO,
@@ -25,7 +29,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec im
 Document = t.Mapping[str, t.Any]
 
 # Of these keys a list can be said to be complete.
-EXCLUSIVE_KEYS = ("permissions", *_field_items.KINDS)
+EXCLUSIVE_KEYS = ("permissions", *_field_items.KINDS, "repositories")
 # What can be said for all environments at once.
 DEFAULT_KEYS = ("config", "permissions", *_field_items.KINDS, "exclusive", "upgrade")
 
@@ -135,6 +139,14 @@ def _merged(document: Document, defaults: Document) -> dict[str, t.Any]:
     return result
 
 
+def _enable(components: t.Iterable[str], options: dict[OptionName, str | None]) -> None:
+    """Have Trac load components, unless the options say otherwise."""
+    said = {_ini_edit.option_key(option) for section, option in options if section == "components"}
+    for component in components:
+        if component not in said:
+            options["components", component] = "enabled"
+
+
 def read_spec(
     document: Document, defaults: Document | None = None
 ) -> tuple[EnvironmentSpec, list[str]]:
@@ -150,6 +162,9 @@ def read_spec(
     problems += wrong
     fields, wrong = _fields(document)
     problems += wrong
+    repositories, wrong = _repositories.read(document.get("repositories") or [])
+    problems += wrong
+    _enable(_repositories.components(repositories), options)
     exclusive = document.get("exclusive") or []
     problems += [
         f"exclusive holds {key!r}; allowed are {', '.join(EXCLUSIVE_KEYS)}"
@@ -165,7 +180,7 @@ def read_spec(
         options,
         permissions,
         fields,
-        list(document.get("repositories") or []),
+        repositories,
         # A list that was left out is no list that is complete.
         [key for key in exclusive if document.get(key) is not None],
         document.get("upgrade") is not False,

@@ -152,8 +152,8 @@ class Report:
         """Whether anything was changed."""
         return bool(self.changes)
 
-    def create(self, spec: EnvironmentSpec) -> None:
-        """Note the creation, with everything that it sets."""
+    def create(self, spec: EnvironmentSpec, others: t.Iterable[Wording] = ()) -> None:
+        """Note the creation, with everything that it sets, and other changes that it brings."""
         self.created = True
         self.changes.append("create the environment")
         for name, value in spec.creation_options().items():
@@ -163,6 +163,8 @@ class Report:
         for key, items in spec.fields.items():
             for item in items:
                 self.change(*_field_items.added(key, item))
+        for other in others:
+            self.change(*other)
 
     def option(self, name: OptionName, old: str | None, new: str | None) -> None:
         """Note the change of an option."""

@@ -34,6 +34,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _ini_edit,
     _secrets,
     _trac_permissions,
+    _trac_repositories,
     _trac_ticket_fields,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
@@ -64,6 +65,7 @@ class Aspect(t.NamedTuple):
 ASPECTS: tuple[Aspect, ...] = (
     Aspect(_trac_permissions.plan, _trac_permissions.check),
     Aspect(_trac_ticket_fields.plan, _trac_ticket_fields.check),
+    Aspect(_trac_repositories.plan, _trac_repositories.check, atomic=False),
 )
 
 
@@ -396,6 +398,7 @@ class Reconciler:
             _check_options(environment, options)
             _check_driver(environment)
             _check_aspects(environment, spec, _context(environment, report, self.check))
+        repositories = _trac_repositories.for_new_environment(spec)
         if not self.check:
             parent, name = os.path.split(path)
             temporary = os.path.join(parent, f".{name}.creating-{secrets.token_hex(4)}")
@@ -405,7 +408,7 @@ class Reconciler:
             except BaseException:
                 shutil.rmtree(temporary, ignore_errors=True)
                 raise
-        report.create(spec)
+        report.create(spec, repositories)
 
     def _build(self, path: str, spec: EnvironmentSpec, report: Report) -> None:
         """Make a complete environment, with the default wiki pages, as trac-admin does."""

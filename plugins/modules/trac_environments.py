@@ -144,11 +144,57 @@ options:
           - ticket_types
           - severities
           - resolutions
+          - repositories
       repositories:
-        description: Reserved. Only the empty list is possible in this version.
+        description:
+          - Repositories that have to exist and to be registered in Trac's table. Their revisions
+            are read where Trac keeps a list of them.
+          - One that is missing on the disk is created by O(user), who has to be allowed to. One
+            that exists is not touched, and has to be readable for O(user).
+          - A repository that is not named any more is unregistered when O(environments[].exclusive)
+            says so. Nothing is ever removed from the disk.
+          - The components that support a type, such as C(tracopt.versioncontrol.git.*), are enabled
+            in C(trac.ini), unless O(environments[].config) says otherwise.
+          - Attributes that are left out stay as they are.
         type: list
         elements: dict
-        default: []
+        suboptions:
+          name:
+            description: The name that Trac knows it by. The default repository has an empty one.
+            type: str
+            required: true
+          type:
+            description: The kind of repository.
+            type: str
+            choices:
+              - git
+              - svn
+            required: true
+          dir:
+            description:
+              - The absolute path of its directory.
+              - It may be a working tree of git, or a directory within a Subversion repository, such
+                as V(/srv/svn/code/trunk), to show only that part.
+            type: str
+            required: true
+          description:
+            description: What Trac says about it, in wiki markup.
+            type: str
+          url:
+            description: Where it can be cloned or checked out from.
+            type: str
+          hidden:
+            description: Whether Trac leaves it out of the list of repositories.
+            type: bool
+          sync_per_request:
+            description: Whether Trac looks for new revisions with each page, which is slow. It is
+              not needed where hooks tell Trac.
+            type: bool
+          hook:
+            description: Nothing that this module looks at, see
+              M(trac.mod_wsgi.repository_hooks).
+            type: bool
+            default: true
       upgrade:
         description: Reserved. An environment that needs an upgrade fails in this version.
         type: bool
@@ -213,6 +259,7 @@ options:
           - ticket_types
           - severities
           - resolutions
+          - repositories
       upgrade:
         description: See O(environments[].upgrade).
         type: bool
@@ -349,8 +396,10 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _environment_spec,
     _field_items,
     _ini_edit,
+    _repositories,
     _secrets,
     _trac_permissions,
+    _trac_repositories,
     _trac_ticket_fields,
     _trac_worker,
     _worker_process,
@@ -370,10 +419,25 @@ WORKER_MODULES = (
     _secrets,
     _field_items,
     _environment_spec,
+    _repositories,
     _trac_permissions,
     _trac_ticket_fields,
+    _trac_repositories,
     _trac_worker,
 )
+
+
+def _repository_options() -> dict[str, t.Any]:
+    return {
+        "name": {"type": "str", "required": True},
+        "type": {"type": "str", "choices": list(_repositories.TYPES), "required": True},
+        "dir": {"type": "str", "required": True},
+        "description": {"type": "str"},
+        "url": {"type": "str"},
+        "hidden": {"type": "bool"},
+        "sync_per_request": {"type": "bool"},
+        "hook": {"type": "bool", "default": True},
+    }
 
 
 def _shared_options() -> dict[str, t.Any]:
@@ -422,11 +486,6 @@ class Environments:
         self.specs, self.problems = _environment_input.read_specs(
             documents, module.params["defaults"]
         )
-        self.problems += [
-            f"environment {document['name']!r}: repositories are not possible in this version"
-            for document in documents
-            if document["repositories"]
-        ]
         self.problems += [
             f"environment {document['name']!r}: state=absent is not possible in this version"
             for document in documents
@@ -495,7 +554,7 @@ class Environments:
                 if _environment_spec.exists(os.path.join(self.directory, spec.name)):
                     self.module.warn(f"What would change in {spec.name} cannot be predicted yet.")
                 else:
-                    report.create(spec)
+                    report.create(spec, _trac_repositories.for_new_environment(spec))
             except EnvironmentFailure as e:
                 report.failure = str(e)
             self.reports.append(report)
@@ -579,7 +638,11 @@ def main() -> None:
                     "title": {"type": "str"},
                     "database": {"type": "str"},
                     "new_database": {"type": "str"},
-                    "repositories": {"type": "list", "elements": "dict", "default": []},
+                    "repositories": {
+                        "type": "list",
+                        "elements": "dict",
+                        "options": _repository_options(),
+                    },
                     "state": {
                         "type": "str",
                         "choices": ["present", "absent"],
