@@ -31,6 +31,9 @@ TRAC_POOL_SIZE = 10
 # Threads of one of Apache's own processes, for embedded sites: the default of its threaded MPMs.
 APACHE_THREADS = 25
 
+# What decides how many connections the processes of a site can open.
+_POOL_KEYS = ("name", "mode", "processes", "pool_size", "pooling", "environment")
+
 # A private environment answers 403 to a visitor without a login, under its own title.
 _ENVIRONMENT_ANSWERS = [200, 403]
 # A whole site behind Apache's authentication answers 401 in Apache's own words.
@@ -135,6 +138,10 @@ def site_plan(
         ],
         "embedded": any(site["mode"] == "embedded" for site in completed),
         "default_host": any(not host["server_name"] for host in hosts),
+        "pools": [
+            {**{key: site[key] for key in _POOL_KEYS}, "threads": threads(site)}
+            for site in completed
+        ],
         "checks": _checks(completed, hosts, present, settings),
         "urls": {site["name"]: _urls(site, settings) for site in completed},
     }
