@@ -27,7 +27,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import _field_items,
 
 DEFAULT_DATABASE = "sqlite:db/trac.db"
 NAME_RULE = "[a-z0-9][a-z0-9_-]*"
-LEFTOVER = re.compile(r"\.[a-z0-9][a-z0-9_-]*\.creating-[0-9a-f]{8}\Z")
+LEFTOVER = re.compile(r"\.[a-z0-9][a-z0-9_-]*\.(creating|removing)-[0-9a-f]{8}\Z")
 
 DATABASE = ("trac", "database")
 TITLE = ("project", "name")
@@ -146,6 +146,7 @@ class Report:
     after: list[str] = field(default_factory=list)
     failure: str | None = None
     warnings: list[str] = field(default_factory=list)
+    archive: str | None = None  # where the copy is that was made first
 
     @property
     def changed(self) -> bool:
@@ -215,7 +216,7 @@ def exists(path: str) -> bool:
 
 
 def leftovers(directory: str) -> list[str]:
-    """The directories that a run left behind which was killed while it created environments."""
+    """The directories that a run left behind which was killed at work on environments."""
     try:
         entries = sorted(os.listdir(directory))
     except FileNotFoundError:

@@ -57,9 +57,10 @@ def _parser() -> configparser.ConfigParser:
     return configparser.ConfigParser(interpolation=None)
 
 
-def parse(text: str) -> Options:
-    """The options of each section, as Trac reads them."""
-    parser = _parser()
+def parse(text: str, parser: configparser.ConfigParser | None = None) -> Options:
+    """The options of each section, as Trac reads them; a parser of Trac's may be filled, too."""
+    if parser is None:
+        parser = _parser()
     try:
         # As a file opened in text mode, which turns each kind of line ending into \n.
         parser.read_file(io.StringIO(text, newline=None), source="trac.ini")

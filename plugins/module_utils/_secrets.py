@@ -9,6 +9,7 @@ password in ``postgres://trac:password@host/db``). Both are shown as ``********`
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 from urllib.parse import unquote
@@ -31,6 +32,7 @@ _QUERY_PASSWORD = re.compile(
 _SHORTEST = 4
 
 
+@functools.lru_cache(maxsize=4096)
 def is_secret(option: str) -> bool:
     """Whether the value of an option of this name is a secret."""
     return bool(_SECRET_NAME.search(option))
@@ -49,6 +51,15 @@ def shown(option: str, value: str) -> str:
     return _mask_places(value)
 
 
+def secrets_in(option: str, value: str) -> list[str]:
+    """The secrets in the value of an option."""
+    found = [value] if value and is_secret(option) else []
+    if ":" in value or "=" in value:  # most values have neither
+        for pattern in (_URL_PASSWORD, _QUERY_PASSWORD):
+            found += [match.group("secret") for match in pattern.finditer(value)]
+    return found
+
+
 class Redactor:
     """Masks known secrets in free text, such as the messages of a database driver."""
 
@@ -59,10 +70,7 @@ class Redactor:
         """Remember the secrets in the value of an option."""
         if not value:
             return
-        found = {value} if is_secret(option) else set()
-        for pattern in (_URL_PASSWORD, _QUERY_PASSWORD):
-            found.update(match.group("secret") for match in pattern.finditer(value))
-        for secret in found:
+        for secret in secrets_in(option, value):
             self._secrets.update({secret, unquote(secret)})
 
     @property

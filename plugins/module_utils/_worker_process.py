@@ -4,15 +4,17 @@
 """Run the worker under another Python, as another account.
 
 The worker's source and its task travel over standard input, its answers come back over a pipe
-of their own: no file, no argument and no environment variable ever holds a secret.
+of their own: no file, no argument and no variable that is set here ever holds a secret.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import subprocess
+import tempfile
 import types
 import typing as t
 
@@ -40,6 +42,10 @@ module.serve(document["payload"], output)
 
 # The worker says one of these when it has ended by its own will.
 LAST_EVENTS = ("end", "failed", "no_trac")
+
+_ERRORS_SHOWN = 20_000  # bytes
+
+Event = t.Dict[str, t.Any]
 
 
 @dataclasses.dataclass
@@ -73,40 +79,63 @@ def request(modules: t.Sequence[types.ModuleType], payload: t.Mapping[str, t.Any
     ).encode()
 
 
+def _surroundings() -> dict[str, str]:
+    """The worker's variables; what libpq and MySQL's clients read can be set for the task."""
+    passed = {
+        name: value for name, value in os.environ.items() if name.startswith(("PG", "MYSQL_"))
+    }
+    return {
+        **passed,
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+    }
+
+
+def _events(output: t.IO[bytes]) -> t.Iterator[Event]:
+    for line in output:
+        try:
+            yield json.loads(line)
+        except ValueError:  # cut off in the middle
+            return
+
+
 def run(
     python: str,
     account: Account,
     modules: t.Sequence[types.ModuleType],
     payload: t.Mapping[str, t.Any],
-) -> tuple[list[dict[str, t.Any]], str | None]:
-    """Everything that the worker said, and how it ended if it did not end well."""
+) -> t.Iterator[Event]:
+    """What the worker says, as it says it; at last how it ended, if it did not end well."""
     arguments: dict[str, t.Any] = {}
     if os.geteuid() != account.uid:
         if os.geteuid() != 0:
             raise WorkerError(f"only root can work as the account {account.name}; use become")
         arguments = {"user": account.uid, "group": account.gid, "extra_groups": []}
-    try:
-        process = subprocess.Popen(
-            command(python),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd="/",
-            env={"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin"},
-            **arguments,
-        )
-    except OSError as e:
-        raise WorkerError(f"{python} cannot be run as {account.name}: {e.strerror}") from e
-    output, errors = process.communicate(request(modules, payload))
-    events = []
-    for line in output.decode("utf-8", "replace").splitlines():
+    with tempfile.TemporaryFile() as errors:  # not a pipe, which could run full
         try:
-            events.append(json.loads(line))
-        except ValueError:  # cut off in the middle
-            break
-    ending = None
-    if process.returncode != 0 or not events or events[-1]["event"] not in LAST_EVENTS:
-        how = f"signal {-process.returncode}" if process.returncode < 0 else "an error"
-        tail = "\n".join(errors.decode("utf-8", "replace").splitlines()[-20:])
-        ending = f"the worker ended with {how}:\n{tail}".rstrip(":\n")
-    return events, ending
+            process = subprocess.Popen(
+                command(python),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd="/",
+                env=_surroundings(),
+                **arguments,
+            )
+        except OSError as e:
+            raise WorkerError(f"{python} cannot be run as {account.name}: {e.strerror}") from e
+        with process:
+            with contextlib.suppress(BrokenPipeError), t.cast(t.IO[bytes], process.stdin) as task:
+                task.write(request(modules, payload))
+            last = None
+            for event in _events(t.cast(t.IO[bytes], process.stdout)):
+                last = event["event"]
+                yield event
+        if process.returncode != 0 or last not in LAST_EVENTS:
+            how = f"signal {-process.returncode}" if process.returncode < 0 else "an error"
+            size = errors.seek(0, os.SEEK_END)
+            errors.seek(max(0, size - _ERRORS_SHOWN))
+            tail = "\n".join(errors.read().decode("utf-8", "replace").splitlines()[-20:])
+            reason = f"the worker ended with {how}:\n{tail}".rstrip(":\n")
+            yield {"event": "broken", "reason": reason}

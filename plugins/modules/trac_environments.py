@@ -20,7 +20,9 @@ description:
     options, found the database, and knows the permissions, and before it is certain that no
     ticket uses what is to be removed.
   - A new environment is built in a hidden directory beside its place, and appears when it is
-    complete. What a killed run left of such directories is removed.
+    complete. What a killed run left of such directories is removed, half-made tables included.
+  - Several processes share the work. One that crashes costs the environment that it works on.
+  - A C(trac.ini) that holds a secret and is open to everybody is closed to others.
   - An environment that fails does not stop the others. The module fails at its end, and names each
     of them with the reason.
 extends_documentation_fragment:
@@ -29,8 +31,10 @@ attributes:
   check_mode:
     support: full
     details:
-      - As long as the virtual environment or the account does not exist, only the creation of
-        environments is predicted, not the changes of those that exist already.
+      - As long as the virtual environment or the account does not exist, only the creation and the
+        removal of environments are predicted, not the changes of those that exist already.
+      - Where a database cannot be reached yet, or has to be upgraded first, a warning says what
+        cannot be predicted.
   diff_mode:
     support: full
     details:
@@ -196,10 +200,20 @@ options:
             type: bool
             default: true
       upgrade:
-        description: Reserved. An environment that needs an upgrade fails in this version.
+        description:
+          - Whether an environment is upgraded, database and wiki pages, when Trac or a plugin wants
+            it. A verified copy goes to O(archive_directory) first.
+          - Trac's own wiki pages are renewed when Trac's database is upgraded, as by
+            C(trac-admin wiki upgrade), not for the sake of a plugin.
+          - If this is V(false), an environment that needs an upgrade fails.
+          - If left out, it is V(true).
         type: bool
       state:
-        description: The wanted state. Only V(present) is possible in this version.
+        description:
+          - The wanted state.
+          - With V(absent) a verified copy of the environment, its database included, is put into
+            O(archive_directory). Then the environment is removed, together with the tables (or the
+            schema) of its database. Nobody should work in it meanwhile.
         type: str
         choices:
           - present
@@ -280,7 +294,23 @@ options:
       - The group of what is created.
       - If left out, this is the main group of O(user).
     type: str
+  archive_directory:
+    description:
+      - Where the verified copies are put that are made of environments before they are removed or
+        upgraded. Without it, no environment is removed or upgraded.
+      - It is created if it is missing, with the mode V(0700), for O(user); the directory that it is
+        in has to exist. It must not be below O(directory).
+    type: path
+  time_limit:
+    description:
+      - For internal use by the action plugin, which shows how far the work has come. After so many
+        seconds no further environment is begun; their names are returned as C(remaining).
+      - V(0) stands for no limit.
+    type: int
+    default: 0
 notes:
+  - Variables of the task's C(environment) whose names begin with C(PG) or C(MYSQL_) reach the
+    database's client library, for instance C(PGSSLMODE) and C(PGSSLROOTCERT).
   - Directories are created with the mode V(2770) and files with V(0660). Modes and owners of what
     exists are left alone.
   - Trac itself writes C(trac.ini) anew, without comments, when somebody changes the configuration
@@ -376,6 +406,11 @@ environments:
       description: Why the wanted state could not be reached.
       type: str
       returned: when it could not
+    archive:
+      description: The verified copy that was made first.
+      type: str
+      returned: when it was upgraded or removed
+      sample: /srv/trac/archive/project-20270131T120000Z
 removed_leftovers:
   description: The hidden directories that a killed run left behind and that were removed.
   returned: always, when the options are right
@@ -395,12 +430,21 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _environment_input,
     _environment_spec,
     _field_items,
+    _held_directory,
     _ini_edit,
     _repositories,
     _secrets,
+    _trac_archive,
+    _trac_database,
+    _trac_ini,
+    _trac_open,
     _trac_permissions,
+    _trac_processes,
+    _trac_reconcile,
+    _trac_remove,
     _trac_repositories,
     _trac_ticket_fields,
+    _trac_upgrade,
     _trac_worker,
     _worker_process,
 )
@@ -420,9 +464,18 @@ WORKER_MODULES = (
     _field_items,
     _environment_spec,
     _repositories,
+    _held_directory,
+    _trac_processes,
+    _trac_open,
+    _trac_ini,
+    _trac_database,
+    _trac_archive,
+    _trac_remove,
+    _trac_upgrade,
     _trac_permissions,
     _trac_ticket_fields,
     _trac_repositories,
+    _trac_reconcile,
     _trac_worker,
 )
 
@@ -438,6 +491,11 @@ def _repository_options() -> dict[str, t.Any]:
         "sync_per_request": {"type": "bool"},
         "hook": {"type": "bool", "default": True},
     }
+
+
+def _is_below(path: str, directory: str) -> bool:
+    path, directory = os.path.realpath(path), os.path.realpath(directory)
+    return os.path.commonpath([path, directory]) == directory
 
 
 def _shared_options() -> dict[str, t.Any]:
@@ -486,11 +544,9 @@ class Environments:
         self.specs, self.problems = _environment_input.read_specs(
             documents, module.params["defaults"]
         )
-        self.problems += [
-            f"environment {document['name']!r}: state=absent is not possible in this version"
-            for document in documents
-            if document["state"] == "absent"
-        ]
+        self.archive: str | None = module.params["archive_directory"]
+        if self.archive and _is_below(self.archive, self.directory):
+            self.problems.append(f"archive_directory: it must not be below {self.directory}")
         self.redactor = _secrets.Redactor()
         for document in documents:
             self.redactor.learn("database", document["database"])
@@ -499,7 +555,10 @@ class Environments:
             for (_section, option), value in spec.options.items():
                 self.redactor.learn(option, value)
         self.reports: list[Report] = []
+        self.remaining: list[str] = []
         self.leftovers: list[str] = []
+        self.kept: list[str] = []  # leftovers that could not be removed, and why
+        self.made_archive = False
         self.broken: str | None = None
 
     def account(self) -> Account:
@@ -519,39 +578,65 @@ class Environments:
             raise NotReady(f"There is no Python with Trac at {self.python}.")
         if not self.module.check_mode and not os.path.isdir(self.directory):
             raise NotReady(f"There is no directory {self.directory}.")
+        if self.archive and not os.path.lexists(self.archive):
+            self.make_archive(self.archive, account)
         payload = {
             "directory": self.directory,
+            "archive": self.archive,
             "check": self.module.check_mode,
             "environments": [spec.to_json() for spec in self.specs],
+            "time_limit": self.module.params["time_limit"],
         }
-        events, ending = _worker_process.run(self.python, account, WORKER_MODULES, payload)
-        working_on = None
-        for event in events:
+        working_on: list[str] = []
+        for event in _worker_process.run(self.python, account, WORKER_MODULES, payload):
             if event["event"] == "no_trac":
                 raise NotReady(f"{self.python} cannot import Trac: {event['reason']}")
             if event["event"] == "failed":
                 self.broken = event["reason"]
             if event["event"] == "leftovers":
-                self.leftovers = event["names"]
+                self.leftovers, self.kept = event["names"], event["failures"]
             if event["event"] == "begin":
-                working_on = event["name"]
+                working_on.append(event["name"])
             if event["event"] == "report":
-                working_on = None
                 report = Report.from_json(event["report"])
-                for warning in report.warnings:
-                    self.module.warn(f"{report.name}: {warning}")
+                working_on.remove(report.name)
                 self.reports.append(report)
-        if ending is not None:
-            at = f" while it worked on {working_on}" if working_on else ""
-            self.broken = f"The work was broken off{at}: {ending}"
+            if event["event"] == "remaining":
+                self.remaining = event["names"]
+            if event["event"] == "broken":
+                at = f" while it worked on {' and '.join(working_on)}" if working_on else ""
+                self.broken = f"The work was broken off{at}: {event['reason']}"
+        order = {spec.name: number for number, spec in enumerate(self.specs)}
+        self.reports.sort(key=lambda report: order[report.name])
+        for report in self.reports:
+            for warning in report.warnings:
+                self.module.warn(f"{report.name}: {self.redactor.redact(warning)}")
+
+    def make_archive(self, path: str, account: Account) -> None:
+        """Make the archive directory, for nobody but the account."""
+        parent = os.path.dirname(path)
+        if not os.path.isdir(parent):
+            if self.module.check_mode:
+                return
+            raise NotReady(f"There is no directory {parent} for the archive.")
+        self.made_archive = True
+        if not self.module.check_mode:
+            os.mkdir(path, 0o700)
+            os.chmod(path, 0o700)
+            os.chown(path, account.uid, account.gid)
 
     def predict(self) -> None:
         """Predict what can be known before there is a Trac: which environments are missing."""
         self.leftovers = _environment_spec.leftovers(self.directory)
         for spec in self.specs:
             report = Report(spec.name)
+            path = os.path.join(self.directory, spec.name)
             try:
-                if _environment_spec.exists(os.path.join(self.directory, spec.name)):
+                if spec.state == "absent":
+                    if _trac_remove.is_there(path, self.archive):
+                        report.change(*_trac_remove.ARCHIVED)
+                        report.change(*_trac_remove.REMOVED)
+                elif _environment_spec.exists(path):
                     self.module.warn(f"What would change in {spec.name} cannot be predicted yet.")
                 else:
                     report.create(spec, _trac_repositories.for_new_environment(spec))
@@ -562,6 +647,8 @@ class Environments:
     def diff(self) -> list[dict[str, str]]:
         """Options and permissions before and after, for each environment that changes."""
         result = []
+        if self.made_archive and self.archive:
+            result.append(self._diff(self.archive, "", "directory\n"))
         if self.leftovers:
             names = "".join(f"{name}\n" for name in self.leftovers)
             result.append(self._diff(self.directory, names, ""))
@@ -593,12 +680,19 @@ class Environments:
             }
             if report.failure is not None:
                 entry["failure"] = report.failure
+            if report.archive is not None:
+                entry["archive"] = report.archive
             environments.append(entry)
         result: dict[str, t.Any] = {
-            "changed": bool(self.leftovers) or any(report.changed for report in self.reports),
+            "changed": self.made_archive
+            or bool(self.leftovers)
+            or any(report.changed for report in self.reports),
             "environments": environments,
             "removed_leftovers": self.leftovers,
+            "remaining": self.remaining,
         }
+        if self.broken:
+            result["aborted"] = self.redactor.redact(self.broken)
         if self.module._diff:
             result["diff"] = self.diff()
         return result
@@ -612,6 +706,7 @@ class Environments:
         ]
         if lines:
             lines.insert(0, f"{len(lines)} of {len(self.specs)} environments failed:")
+        lines += self.kept
         if self.broken:
             lines.append(self.broken)
         return self.redactor.redact("\n".join(lines)) or None
@@ -656,6 +751,8 @@ def main() -> None:
             "python": {"type": "path", "required": True},
             "user": {"type": "str", "required": True},
             "group": {"type": "str"},
+            "archive_directory": {"type": "path"},
+            "time_limit": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )

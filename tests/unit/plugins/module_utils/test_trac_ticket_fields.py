@@ -11,8 +11,8 @@ import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _environment_input,
+    _trac_reconcile,
     _trac_ticket_fields,
-    _trac_worker,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     Context,
@@ -136,8 +136,8 @@ def test_a_ticket_that_is_written_meanwhile_is_noticed(project: t.Any) -> None:
     planned = _trac_ticket_fields.plan(environment, spec, Context())
     project.ticket(priority="minor")
     before = project.dump()
-    planned_and_applied = _trac_worker._apply_aspects(
-        environment, [(_trac_worker.Aspect(_trac_ticket_fields.plan), planned)]
+    planned_and_applied = _trac_reconcile._apply_aspects(
+        environment, [(_trac_reconcile.Aspect(_trac_ticket_fields.plan), planned)]
     )
     with pytest.raises(EnvironmentFailure, match="'minor' \\(used by 1 ticket"):
         list(planned_and_applied)

@@ -28,6 +28,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _environment_input,
+    _trac_reconcile,
     _trac_worker,
     _worker_process,
 )
@@ -56,9 +57,16 @@ class Host:
 
     def __init__(self, directory: pathlib.Path) -> None:
         self.directory = directory
+        self.archive = directory.parent / "archive"
+        self.archive.mkdir(exist_ok=True)
 
     def payload(self, documents: list[Document], check: bool = False) -> Document:
-        return {"directory": str(self.directory), "check": check, "environments": specs(documents)}
+        return {
+            "directory": str(self.directory),
+            "check": check,
+            "archive": str(self.archive),
+            "environments": specs(documents),
+        }
 
     def run(
         self, *documents: Document, check: bool = False, defaults: Document | None = None
@@ -395,7 +403,8 @@ def test_a_broken_trac_ini_is_named(created: Host) -> None:
 
 def test_an_environment_that_needs_an_upgrade_is_named_with_the_remedy(created: Host) -> None:
     created.execute("UPDATE system SET value='44' WHERE name='database_version'")
-    report = created.one(PROJECT | {"permissions": {"bob": ["WIKI_VIEW"]}})
+    document = PROJECT | {"permissions": {"bob": ["WIKI_VIEW"]}, "upgrade": False}
+    report = created.one(document)
     assert f"trac-admin {created.directory / 'project'} upgrade" in report["failure"]
     assert ("bob", "WIKI_VIEW") not in created.permissions()
 
@@ -404,13 +413,13 @@ def test_a_file_that_somebody_else_changes_meanwhile_is_left_alone(
     created: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = created.ini_path()
-    real = _trac_worker._check_options
+    real = _trac_reconcile.check_options
 
     def slow(*arguments: t.Any) -> None:
         path.write_text(path.read_text() + "# saved meanwhile\n")
         real(*arguments)
 
-    monkeypatch.setattr(_trac_worker, "_check_options", slow)
+    monkeypatch.setattr(_trac_reconcile, "check_options", slow)
     report = created.one(PROJECT | {"title": "Renamed"})
     assert "changed by somebody else" in report["failure"]
     assert path.read_text().endswith("# saved meanwhile\n")
@@ -686,7 +695,9 @@ def test_module_survives_what_plugins_do(module: Module, code: str, succeeds: bo
         assert len(result["environments"]) == 3
         assert title(module.host) == "Renamed"
     else:
-        assert "broken off while it worked on project" in result["msg"]
+        assert "- project: the process that worked on it ended with " in result["msg"]
+        assert result["msg"].endswith(("exit status 3", "signal SIGSEGV"))
+        assert [e["created"] for e in result["environments"]] == [True, False, True]
         assert "name = My Project" in module.host.ini_path().read_text()
 
 

@@ -1,0 +1,66 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Directories that belong to a running process, and those whose process was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import stat
+import tempfile
+import typing as t
+
+
+@contextlib.contextmanager
+def held_directory(parent: str, prefix: str) -> t.Iterator[str]:
+    """A new directory, 0700, removed at the end unless it has been renamed meanwhile.
+
+    As long as this process lives, or a child of it, abandoned() does not name it.
+    """
+    while True:
+        path = tempfile.mkdtemp(prefix=prefix, dir=parent)
+        descriptor = os.open(path, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(path), os.fstat(descriptor)):
+                break
+        os.close(descriptor)  # somebody took it for abandoned before it was locked
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(descriptor)
+
+
+def abandoned(parent: str, pattern: t.Pattern[str], remove: bool = True) -> list[str]:
+    """Remove (or only name) the directories whose process is no more."""
+    found = []
+    try:
+        entries = sorted(os.scandir(parent), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return []
+    for entry in entries:
+        if not pattern.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False):
+            continue
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):
+            status = entry.stat(follow_symlinks=False)
+            if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) != 0o700:
+                continue
+            descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if remove:
+                    shutil.rmtree(entry.path)
+                found.append(entry.path)
+            finally:
+                os.close(descriptor)
+    return found
+
+
+def pattern_of(prefix: str) -> t.Pattern[str]:
+    """The names that held_directory gives with a prefix (a regular expression)."""
+    return re.compile(prefix + r"[a-z0-9_]{8}")

@@ -1,0 +1,177 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read, compare and write the trac.ini of an environment, with Trac's own notion of its options."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import stat
+import typing as t
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _ini_edit, _secrets
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
+    EnvironmentFailure,
+    OptionName,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import reason
+
+Wanted = t.Dict[OptionName, t.Optional[str]]
+
+
+class IniFile:
+    """A trac.ini as it is, and as it is to become."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.text = _read(path)
+        self.options, self.parser = _parsed(path, self.text)
+
+    def current(self, name: OptionName) -> str | None:
+        """The value of an option; None where the file does not hold it."""
+        return self.options.get(name[0], {}).get(_ini_edit.option_key(name[1]))
+
+    def differing(self, wanted: t.Mapping[OptionName, str | None]) -> Wanted:
+        """The options that the file does not hold word by word."""
+        return {name: value for name, value in wanted.items() if self.current(name) != value}
+
+    def proposed(self, changes: Wanted) -> t.Any:
+        """Trac's parser of the file with these changes."""
+        if not changes:
+            return self.parser
+        return _parsed(self.path, apply(self.path, self.text, changes))[1]
+
+    def write(self, changes: Wanted) -> None:
+        """Change the file, unless somebody else has done so since it was read."""
+        if changes:
+            _write(self.path, self.text, apply(self.path, self.text, changes))
+
+    def secrets(self) -> t.Iterator[tuple[str, str]]:
+        """Option and value of what nobody else should read."""
+        for options in self.options.values():
+            for option, value in options.items():
+                if _secrets.secrets_in(option, value):
+                    yield option, value
+
+    def mode_without_others(self, changes: Wanted) -> tuple[int, int] | None:
+        """The file's mode and a better one, if it lets, or would let, everybody read a secret."""
+        mode = stat.S_IMODE(os.stat(self.path).st_mode)
+        if not mode & 0o007:
+            return None
+        new = (_secrets.secrets_in(name[1], value) for name, value in changes.items() if value)
+        if any(new) or any(True for dummy in self.secrets()):
+            return mode, mode & ~0o007
+        return None
+
+    def needed(self, environment: t.Any, wanted: t.Mapping[OptionName, str | None]) -> Wanted:
+        """The options whose value in the file does not mean what is wanted."""
+        needed = {}
+        for name, value in wanted.items():
+            current = self.current(name)
+            if current is None and value is not None:
+                # Trac does not repeat in trac.ini what the file says that it inherits from.
+                for parent in environment.config.parents:
+                    if parent.has_option(*name, defaults=False):
+                        current = parent.get(*name)
+                        break
+            if not _same(name, current, value):
+                needed[name] = value
+        return needed
+
+
+def proposal(path: str, options: t.Mapping[OptionName, str]) -> t.Any:
+    """Trac's parser of a trac.ini that is to be created."""
+    return _parsed(path, apply(path, "", options))[1]
+
+
+def apply(path: str, text: str, changes: _ini_edit.Changes) -> str:
+    """The text of a file with these changes."""
+    try:
+        return _ini_edit.apply(text, changes)
+    except _ini_edit.IniError as e:
+        raise EnvironmentFailure(f"{path}: {e}") from e
+
+
+def _parsed(path: str, text: str) -> tuple[_ini_edit.Options, t.Any]:
+    from trac.config import UnicodeConfigParser
+
+    parser = UnicodeConfigParser()
+    try:
+        return _ini_edit.parse(text, parser), parser
+    except _ini_edit.IniError as e:
+        raise EnvironmentFailure(f"{path}: {e}") from e
+
+
+def _read(path: str) -> str:
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as e:
+        raise EnvironmentFailure(f"{path} is not UTF-8: {e}") from None
+
+
+def _write(path: str, old: str, new: str) -> None:
+    """Replace the content of a file at once; its mode and group stay."""
+    path = os.path.realpath(path)
+    status = os.stat(path)
+    temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.new")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(new.encode("utf-8"))
+            file.flush()
+            with contextlib.suppress(PermissionError):
+                os.fchown(descriptor, -1, status.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+            os.fsync(descriptor)
+        if _read(path) != old:
+            raise EnvironmentFailure(f"{path} was changed by somebody else meanwhile; run again")
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def _registered(name: OptionName) -> t.Any:
+    """Trac's own definition of an option, or None."""
+    from trac.config import Option
+
+    return _registry(len(Option.registry)).get((name[0], _ini_edit.option_key(name[1])))
+
+
+@functools.lru_cache(maxsize=1)
+def _registry(_size: int) -> dict[OptionName, t.Any]:
+    from trac.config import Option
+
+    return {
+        (section, _ini_edit.option_key(name)): option
+        for (section, name), option in Option.registry.items()
+    }
+
+
+def _same(name: OptionName, one: str | None, other: str | None) -> bool:
+    """Whether two values mean the same to Trac, which spells values its own way when it saves."""
+    if one is None or other is None or one == other:
+        return one == other
+    option = _registered(name)
+    return option is not None and bool(option.normalize(one) == option.normalize(other))
+
+
+def check_options(environment: t.Any, names: t.Iterable[OptionName]) -> None:
+    """Let Trac read the options, so that what it cannot use is refused."""
+    from trac.config import ConfigurationError
+
+    for name in names:
+        option = _registered(name)
+        if option is None:
+            continue
+        try:
+            option.__get__(environment, type(environment))
+        except ConfigurationError as e:
+            raise EnvironmentFailure(f"[{name[0]}] {name[1]}: {reason(e, environment.path)}") from e

@@ -1,0 +1,289 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring one environment into its wanted state, whatever it needs for that."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _trac_database,
+    _trac_permissions,
+    _trac_remove,
+    _trac_repositories,
+    _trac_ticket_fields,
+    _trac_upgrade,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
+    DATABASE,
+    Change,
+    Context,
+    EnvironmentFailure,
+    EnvironmentSpec,
+    Report,
+    exists,
+    leftovers,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import (
+    IniFile,
+    Wanted,
+    check_options,
+    proposal,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
+    account_name,
+    environment_class,
+    no_access,
+    opened,
+    reason,
+)
+
+if t.TYPE_CHECKING:
+    from ansible_collections.trac.mod_wsgi.plugins.module_utils import _secrets
+
+DIRECTORY_MODE = 0o2770
+FILE_MODE = 0o0660
+
+
+class Aspect(t.NamedTuple):
+    """What lives in an environment's database; the functions are told in _environment_spec."""
+
+    plan: t.Callable[[t.Any, EnvironmentSpec, Context], list[Change]]
+    check: t.Callable[[t.Any, EnvironmentSpec, Context], None] | None = None
+    atomic: bool = True  # all its changes in one transaction
+
+
+ASPECTS: tuple[Aspect, ...] = (
+    Aspect(_trac_permissions.plan, _trac_permissions.check),
+    Aspect(_trac_ticket_fields.plan, _trac_ticket_fields.check),
+    Aspect(_trac_repositories.plan, _trac_repositories.check, atomic=False),
+)
+
+
+def _context(environment: t.Any, report: Report, check: bool) -> Context:
+    return Context(check, environment.complaints.messages, report.warnings)
+
+
+def _check_aspects(environment: t.Any, spec: EnvironmentSpec, context: Context) -> None:
+    """Refuse what can be refused before there is a database."""
+    for aspect in ASPECTS:
+        if aspect.check is not None:
+            aspect.check(environment, spec, context)
+
+
+def _plan_aspects(
+    environment: t.Any, spec: EnvironmentSpec, context: Context
+) -> list[tuple[Aspect, list[Change]]]:
+    return [(aspect, aspect.plan(environment, spec, context)) for aspect in ASPECTS]
+
+
+def _apply_aspects(
+    environment: t.Any, planned: t.Iterable[tuple[Aspect, list[Change]]]
+) -> t.Iterator[Change]:
+    """Make the changes; yields each when it is safely in the database."""
+    for aspect, changes in planned:
+        if not aspect.atomic:
+            for change in changes:
+                change.apply()
+                yield change
+        elif changes:
+            with environment.db_transaction:
+                for change in changes:
+                    change.apply()
+            yield from changes
+
+
+def _check_log(environment: t.Any) -> None:
+    path = environment.log_file_path
+    if environment.log_type == "file" and os.path.exists(path) and not os.access(path, os.W_OK):
+        raise EnvironmentFailure(no_access(path, environment.path))
+
+
+def _set_modes(path: str) -> None:
+    for directory, _directories, files in os.walk(path):
+        os.chmod(directory, DIRECTORY_MODE)
+        for name in files:
+            file = os.path.join(directory, name)
+            if not os.path.islink(file):
+                os.chmod(file, FILE_MODE)
+
+
+class Reconciler:
+    """Works on the environments below one directory."""
+
+    def __init__(self, directory: str, archive: str | None = None, check: bool = False) -> None:
+        self.directory = directory
+        self.archive = archive
+        self.check = check
+        # Databases which the run itself would have emptied before.
+        paths = [os.path.join(directory, name) for name in leftovers(directory)]
+        self._emptied = {_trac_remove.database_of(path) for path in paths} if check else set()
+
+    def reconcile(self, spec: EnvironmentSpec) -> Report:
+        """Bring one environment into its wanted state; a failure stands in the report."""
+        report = Report(spec.name)
+        redactor = spec.redactor()
+        path = os.path.join(self.directory, spec.name)
+        try:
+            if spec.state == "absent":
+                _trac_remove.remove(path, self.archive, report, self.check)
+            elif exists(path):
+                self._adjust(path, spec, report, redactor)
+            else:
+                self._create(path, spec, report)
+        # One environment must not stop the others, whatever a plugin or a database driver raises.
+        except (Exception, SystemExit) as e:  # noqa: BLE001
+            report.failure = redactor.redact(reason(e, path))
+        report.warnings[:] = [redactor.redact(warning) for warning in report.warnings]
+        return report
+
+    # Creation
+
+    def _create(self, path: str, spec: EnvironmentSpec, report: Report) -> None:
+        options = spec.creation_options()
+        proposed = proposal(os.path.join(path, "conf", "trac.ini"), options)
+        with opened(environment_class()(path, proposed, new=True)) as environment:
+            check_options(environment, options)
+            self._check_database(environment, spec, report)
+            _check_aspects(environment, spec, _context(environment, report, self.check))
+        repositories = _trac_repositories.for_new_environment(spec)
+        if not self.check:
+            hidden = _trac_remove.hidden_name(path, "creating")
+            try:
+                self._build(hidden, spec, report)
+                os.rename(hidden, path)
+            except BaseException:
+                if os.path.exists(hidden):
+                    _trac_remove.clean_up(hidden, self.archive)
+                raise
+        report.create(spec, repositories)
+
+    def _check_database(self, environment: t.Any, spec: EnvironmentSpec, report: Report) -> None:
+        """Refuse a database that cannot be used, or is used already."""
+        coming = self.check and DATABASE not in spec.options and spec.new_database is not None
+        try:
+            _trac_database.check_driver(environment)
+            if (
+                _trac_database.is_elsewhere(environment)
+                and environment.config.get(*DATABASE) not in self._emptied
+            ):
+                _trac_database.check_room(environment)
+        except _trac_database.Unreachable as e:
+            if not self.check:
+                raise
+            report.warnings.append(f"it cannot be told whether the database will be usable: {e}")
+        except _trac_database.NoDriver as e:
+            if not coming:
+                raise
+            report.warnings.append(f"it cannot be told whether the database will be usable: {e}")
+
+    def _build(self, path: str, spec: EnvironmentSpec, report: Report) -> None:
+        """Make a complete environment, with the default wiki pages, as trac-admin does."""
+        options = [(*name, value) for name, value in spec.creation_options().items()]
+        with opened(environment_class()(path, create=True, options=options)) as environment:
+            # Trac spells some values its own way when it creates trac.ini.
+            ini = IniFile(environment.config_file_path)
+            ini.write(ini.needed(environment, spec.options))
+            if environment.needs_upgrade():  # a plugin's tables
+                environment.upgrade(backup=False)
+            context = _context(environment, report, self.check)
+            planned = _plan_aspects(environment, spec, context)
+            # What they are stands in the report of the creation already.
+            list(_apply_aspects(environment, planned))
+        _set_modes(path)
+
+    # Change
+
+    def _adjust(
+        self, path: str, spec: EnvironmentSpec, report: Report, redactor: _secrets.Redactor
+    ) -> None:
+        """Adjust an environment; one that had to be upgraded is looked at again afterwards."""
+        if not self._adjusted(path, spec, report, redactor) and not self._adjusted(
+            path, spec, report, redactor
+        ):
+            raise EnvironmentFailure("it needs to be upgraded even after the upgrade")
+
+    def _adjusted(
+        self, path: str, spec: EnvironmentSpec, report: Report, redactor: _secrets.Redactor
+    ) -> bool:
+        """Change what has to be changed; False when it was an upgrade, and more may be needed."""
+        ini = IniFile(os.path.join(path, "conf", "trac.ini"))
+        for option, value in ini.secrets():
+            redactor.learn(option, value)
+        login = self._new_login(ini, spec)
+        differing = ini.differing(spec.options)
+        # The server knows the new password after the run, but not in check mode.
+        proposed = ini.proposed(differing if self.check else {**differing, **login})
+        with opened(environment_class()(path, proposed)) as environment:
+            needed = {**ini.needed(environment, differing), **login}
+            check_options(environment, spec.options)
+            _check_log(environment)
+            if not _trac_upgrade.is_outdated(environment):
+                context = _context(environment, report, self.check)
+                planned = _plan_aspects(environment, spec, context)
+                self._write_ini(ini, needed, report)
+                made = (change for _aspect, changes in planned for change in changes)
+                for change in made if self.check else _apply_aspects(environment, planned):
+                    report.change(change.words, change.before, change.after)
+                return True
+            if not spec.upgrade:
+                self._write_ini(ini, needed, report)
+                raise EnvironmentFailure(
+                    f"the environment needs to be upgraded; run as {account_name(os.geteuid())}: "
+                    f"trac-admin {path} upgrade"
+                )
+            wordings = _trac_upgrade.prepare(environment, self.archive, report, self.check)
+            self._write_ini(ini, needed, report)
+            if self.check:
+                for wording in wordings:
+                    report.change(*wording)
+                self._predict_after_upgrade(environment, spec, report)
+                return True
+        _trac_upgrade.upgrade(path)
+        for wording in wordings:
+            report.change(*wording)
+        return False
+
+    @staticmethod
+    def _predict_after_upgrade(environment: t.Any, spec: EnvironmentSpec, report: Report) -> None:
+        for aspect in ASPECTS:
+            try:
+                for change in aspect.plan(environment, spec, _context(environment, report, True)):
+                    report.change(change.words, change.before, change.after)
+            except EnvironmentFailure:
+                raise
+            # The tables of an older version can be anything.
+            except Exception as e:  # noqa: BLE001
+                report.warnings.append(
+                    "not everything that would change after the upgrade can be predicted: "
+                    + reason(e, environment.path)
+                )
+
+    @staticmethod
+    def _new_login(ini: IniFile, spec: EnvironmentSpec) -> Wanted:
+        """The connection string, if it leads to the same database by another password."""
+        current = ini.current(DATABASE)
+        if DATABASE in spec.options or spec.new_database is None or current is None:
+            return {}
+        if current == spec.new_database:
+            return {}
+        if not _trac_database.is_same_login(current, spec.new_database):
+            return {}
+        return {DATABASE: spec.new_database}
+
+    def _write_ini(self, ini: IniFile, needed: Wanted, report: Report) -> None:
+        modes = ini.mode_without_others(needed)
+        if modes:
+            if not self.check:
+                os.chmod(ini.path, modes[1])
+            report.change(
+                "keep others from reading trac.ini",
+                [f"mode of trac.ini: {modes[0]:04o}"],
+                [f"mode of trac.ini: {modes[1]:04o}"],
+            )
+        if not self.check:
+            ini.write(needed)
+        for name, value in needed.items():
+            report.option(name, ini.current(name), value)

@@ -1,0 +1,143 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Remove environments after a verified copy, and what killed runs left half made or half removed.
+
+The name of a hidden directory says what may be done with it, and a rename changes both at once:
+
+- ``.<name>.creating-*`` is an environment that was not complete. Its database was empty before.
+- ``.<name>.removing-*`` is an environment of which a verified copy was in the archive.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import typing as t
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_archive, _trac_database
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
+    DATABASE,
+    EnvironmentFailure,
+    Report,
+    Wording,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import IniFile
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
+    environment_class,
+    opened,
+    reason,
+)
+
+ARCHIVED: Wording = ("copy the environment to the archive", [], [])
+REMOVED: Wording = ("remove the environment", ["environment"], [])
+
+
+def hidden_name(path: str, doing: str) -> str:
+    """A place beside an environment, where no site and no project index looks."""
+    parent, name = os.path.split(path)
+    return os.path.join(parent, f".{name}.{doing}-{secrets.token_hex(4)}")
+
+
+def _ini_path(path: str) -> str:
+    return os.path.join(path, "conf", "trac.ini")
+
+
+def is_there(path: str, archive: str | None) -> bool:
+    """Whether there is an environment to remove; fails where something else is in its place."""
+    if not os.path.lexists(path):
+        return False
+    if os.path.islink(path):
+        raise EnvironmentFailure(f"{path} is a symbolic link; remove by hand what it leads to")
+    if not os.path.isfile(os.path.join(path, "VERSION")):
+        raise EnvironmentFailure(
+            f"{path} is no Trac environment (it has no file VERSION); nothing was touched"
+        )
+    if archive is None:
+        raise EnvironmentFailure("there is no archive_directory to copy the environment to first")
+    return True
+
+
+def remove(path: str, archive: str | None, report: Report, check: bool) -> None:
+    """Copy an environment to the archive and remove it, tables included."""
+    if archive is None or not is_there(path, archive):
+        return
+    name = os.path.basename(path)
+    with opened(environment_class()(path, IniFile(_ini_path(path)).parser)) as environment:
+        _trac_archive.check_tools(environment)
+        with _trac_database.connected(environment):
+            pass  # so that check mode knows, too
+        if not check:
+            copy = _trac_archive.hot_copy(environment, name, archive)
+            report.archive = copy.path
+            report.change(*ARCHIVED)
+            if not copy.is_current(environment):
+                raise EnvironmentFailure(
+                    "somebody worked in it while it was copied, so nothing was removed "
+                    f"(the copy is {copy.path}); take its site down first, then run again"
+                )
+    if check:
+        report.change(*ARCHIVED)
+    else:
+        hidden = hidden_name(path, "removing")
+        os.rename(path, hidden)
+        _destroy(hidden, _trac_database.destroy)
+    report.change(*REMOVED)
+
+
+def _destroy(path: str, destroy: t.Callable[[t.Any], None]) -> None:
+    """Remove a hidden directory, and what is elsewhere of its environment before."""
+    if os.path.exists(_ini_path(path)):
+        parser = IniFile(_ini_path(path)).parser
+        with opened(environment_class()(path, parser, new=True)) as environment:
+            if _trac_database.is_elsewhere(environment):
+                _trac_database.check_driver(environment)
+                destroy(environment)
+    shutil.rmtree(path)
+
+
+def undo_creation(path: str) -> None:
+    """Remove an environment that did not become complete."""
+    _destroy(path, _trac_database.destroy_half_made)
+
+
+def finish_removal(path: str, archive: str | None) -> None:
+    """Go on with a removal that was broken off.
+
+    Tables that are still there are copied once more: nobody knows how long ago the run was killed.
+    """
+
+    def destroy(environment: t.Any) -> None:
+        if _trac_database.has_tables(environment):
+            if archive is None:
+                raise EnvironmentFailure("there is no archive_directory to copy its database to")
+            name = os.path.basename(path).split(".")[1]
+            _trac_archive.hot_copy(environment, name, archive)
+            _trac_database.destroy(environment)
+
+    _destroy(path, destroy)
+
+
+def clean_up(path: str, archive: str | None) -> str | None:
+    """Remove what a killed run left behind; the reason if that cannot be done."""
+    try:
+        if ".removing-" in os.path.basename(path):
+            finish_removal(path, archive)
+        else:
+            undo_creation(path)
+    # The run goes on without, whatever a database driver raises.
+    except (Exception, SystemExit) as e:  # noqa: BLE001
+        return (
+            f"{path} was left behind by a run that was killed, and cannot be cleaned up: "
+            f"{reason(e, path)} (if its database is gone for good, remove the directory by hand)"
+        )
+    return None
+
+
+def database_of(path: str) -> str | None:
+    """The connection string of what a killed run left behind."""
+    try:
+        return IniFile(_ini_path(path)).current(DATABASE)
+    except (OSError, EnvironmentFailure):
+        return None

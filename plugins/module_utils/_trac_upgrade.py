@@ -1,0 +1,94 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Upgrade an environment: a verified copy first, then the database, then Trac's wiki pages."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_archive
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
+    EnvironmentFailure,
+    Report,
+    Wording,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
+    environment_class,
+    opened,
+)
+
+# Stands in an environment until its wiki pages are upgraded; a killed run is continued there.
+_MARK = ".upgrading"
+# The pages that `trac-admin wiki upgrade` leaves to whoever uses Trac.
+_OWN_PAGES = ["WikiStart", "SandBox"]
+_KEPT_PAGES = ["InterMapTxt"]
+
+
+def is_outdated(environment: t.Any) -> bool:
+    """Whether Trac or a plugin wants an upgrade, or one was broken off."""
+    return bool(environment.needs_upgrade()) or os.path.exists(
+        os.path.join(environment.path, _MARK)
+    )
+
+
+def _wordings(environment: t.Any) -> list[Wording]:
+    from trac.db.api import DatabaseManager
+    from trac.db_default import db_version
+
+    if not _is_tracs_own(environment):  # a plugin's tables
+        return [("upgrade the database", [], [])]
+    version = DatabaseManager(environment).get_database_version()
+    return [
+        (
+            "upgrade the database",
+            [f"database version {version}"],
+            [f"database version {db_version}"],
+        ),
+        ("upgrade the wiki pages", [], []),
+    ]
+
+
+def _is_tracs_own(environment: t.Any) -> bool:
+    from trac.db.api import DatabaseManager
+
+    mark = os.path.join(environment.path, _MARK)
+    return os.path.exists(mark) or bool(DatabaseManager(environment).environment_needs_upgrade())
+
+
+def prepare(environment: t.Any, archive: str | None, report: Report, check: bool) -> list[Wording]:
+    """Copy an environment before its upgrade; returns what the upgrade is going to change."""
+    if archive is None:
+        raise EnvironmentFailure(
+            "it needs to be upgraded, and there is no archive_directory to copy it to first"
+        )
+    _trac_archive.check_tools(environment)
+    if not check:
+        name = os.path.basename(environment.path)
+        copy = _trac_archive.hot_copy(environment, name, archive, "-before-upgrade")
+        report.archive = copy.path
+    return _wordings(environment)
+
+
+def upgrade(path: str) -> None:
+    """Upgrade as `trac-admin upgrade` and `trac-admin wiki upgrade` do.
+
+    Upgrades may change trac.ini, so it is not only in memory here. Pages that Trac brings along
+    are renewed with Trac itself, not with a plugin: somebody may have made them their own.
+    """
+    from trac.wiki.admin import WikiAdmin
+
+    mark = os.path.join(path, _MARK)
+    with opened(environment_class()(path)) as environment:
+        pages = _is_tracs_own(environment)
+        if pages:
+            os.close(os.open(mark, os.O_WRONLY | os.O_CREAT, 0o660))
+        if environment.needs_upgrade():
+            environment.upgrade()
+    if pages:
+        # Opened anew, because the upgrade may have changed what components are there.
+        with opened(environment_class()(path)) as environment:
+            admin = WikiAdmin(environment)
+            admin.load_pages(admin.default_pages_dir, ignore=_OWN_PAGES, create_only=_KEPT_PAGES)
+        os.unlink(mark)
