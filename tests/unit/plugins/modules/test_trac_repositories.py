@@ -456,10 +456,11 @@ def test_what_the_account_may_not_read_or_write_is_named_with_the_remedy(
     os.chown(host.environments, account.uid, account.gid)
 
     def failure(repository: Document) -> str:
-        events, ending = _worker_process.run(
-            sys.executable, account, trac_environments.WORKER_MODULES, host.payload(repository)
+        payload = host.payload(repository)
+        events = list(
+            _worker_process.run(sys.executable, account, trac_environments.WORKER_MODULES, payload)
         )
-        assert ending is None
+        assert events[-1] == {"event": "end"}
         (report,) = (event["report"] for event in events if event["event"] == "report")
         return t.cast("str", report["failure"])
 
