@@ -10,6 +10,10 @@ BENCH ?= first-site many-environments
 export LC_ALL = C.UTF-8
 unexport PYTHONPATH PYTHONHOME
 
+# The collections for databases are large; only an inventory that names the group needs them.
+REQUIREMENTS = $(shell grep -rqsE '^[^\#]*\btrac_database\b' '$(INVENTORY)' \
+  && echo requirements-database.txt || echo requirements.txt)
+
 .DEFAULT_GOAL := help
 .PHONY: help site test lint sanity unit galaxy molecule bench clean
 
@@ -17,7 +21,7 @@ help: ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
 
 site: ## Turn the hosts of INVENTORY into Trac sites (ARGS='--check --diff' only says what would change)
-	@tools/venv requirements.txt
+	@tools/venv $(REQUIREMENTS)
 	@tools/site '$(INVENTORY)' $(ARGS)
 
 test: ## Run everything that CI runs
