@@ -25,13 +25,14 @@ def _options(role: str, variable: str) -> dict[str, t.Any]:
 
 
 def environment_problems(
-    environments: object, defaults: t.Mapping[str, t.Any] | None = None
+    environments: object, defaults: t.Mapping[str, t.Any] | None = None, ignore: object = ()
 ) -> list[str]:
     return _inventory.environment_problems(
         environments,
         _options("trac_environments", "trac_environments_list"),
         defaults or {},
         _options("trac_environments", "trac_environments_defaults"),
+        ignore,
     )
 
 

@@ -19,6 +19,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _environment_input,
     _site_plan,
+    _tracignore,
 )
 
 Spec = t.Dict[str, t.Any]
@@ -88,9 +89,13 @@ def _items(variable: str, value: object, options: Spec) -> tuple[list[tuple[str,
 
 
 def environment_problems(
-    environments: object, options: Spec, defaults: object, default_options: Spec
+    environments: object,
+    options: Spec,
+    defaults: object,
+    default_options: Spec,
+    ignore: object = (),
 ) -> Problems:
-    """Problems of `trac_environments` and of `trac_environments_defaults`.
+    """Problems of `trac_environments`, `trac_environments_defaults` and `..._ignore`.
 
     The options are the specified keys of one environment, and of the defaults.
     """
@@ -118,7 +123,14 @@ def environment_problems(
         if not any(problem.startswith(where) for problem in problems):
             _spec, wrong = _environment_input.read_spec(item, usable)
             problems += [f"{where}: {problem}." for problem in wrong]
-    return problems
+    names = [str(item["name"]) for _where, item in items if item.get("state") != "absent"]
+    return problems + _ignore_problems(ignore, names)
+
+
+def _ignore_problems(ignore: object, names: list[str]) -> Problems:
+    if not isinstance(ignore, (list, tuple)) or not all(isinstance(each, str) for each in ignore):
+        return [f"trac_environments_ignore is {ignore!r}; it has to be a list of patterns."]
+    return [f"trac_environments_ignore: {found}." for found in _tracignore.problems(ignore, names)]
 
 
 def site_problems(

@@ -29,6 +29,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_processes,
     _trac_reconcile,
     _trac_remove,
+    _tracignore,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentSpec,
@@ -83,6 +84,7 @@ class _Run:
         self.check: bool = payload["check"]
         self.archive: str | None = payload.get("archive")
         self.specs = [EnvironmentSpec.from_json(each) for each in payload["environments"]]
+        self.ignore: list[str] = payload.get("ignore") or []
         limit = payload.get("time_limit")
         self.deadline = time.monotonic() + limit if limit else None
         self.output = output
@@ -113,6 +115,20 @@ class _Run:
     def _clean_up_one(self, name: str) -> Document:
         path = os.path.join(self.directory, name)
         return {"failure": _trac_remove.clean_up(path, self.archive)}
+
+    def hide_others(self) -> Document:
+        """Keep what is no environment off the project index.
+
+        This comes before environments are created, so that none is hidden by its own name.
+        """
+        wanted = [spec.name for spec in self.specs if spec.state != "absent"]
+        try:
+            update = _tracignore.update(self.directory, self.ignore, wanted, self.check)
+        except _tracignore.IgnoreFailure as e:
+            return {"event": "tracignore", "failure": str(e)}
+        except OSError as e:
+            return {"event": "tracignore", "failure": _trac_open.reason(e, self.directory)}
+        return {"event": "tracignore", "failure": None, "update": update}
 
     def reconcile(self) -> t.Iterator[Document]:
         """Work on all environments; yields what happens, as it happens."""
@@ -157,6 +173,7 @@ def run(payload: t.Mapping[str, t.Any], output: int | None = None) -> t.Iterator
         if not asked.check:
             stack.enter_context(_locked(asked.directory))
         yield asked.clean_up()
+        yield asked.hide_others()
         yield from asked.reconcile()
     remaining = asked.remaining()
     if remaining:

@@ -23,6 +23,8 @@ description:
     complete. What a killed run left of such directories is removed, half-made tables included.
   - Several processes share the work. One that crashes costs the environment that it works on.
   - A C(trac.ini) that holds a secret and is open to everybody is closed to others.
+  - Directories beside the environments that are none are kept off Trac's project index, by lines
+    in C(.tracignore). Other lines in that file stay.
   - An environment that fails does not stop the others. The module fails at its end, and names each
     of them with the reason.
 extends_documentation_fragment:
@@ -277,6 +279,14 @@ options:
       upgrade:
         description: See O(environments[].upgrade).
         type: bool
+  ignore:
+    description:
+      - Patterns of directories that Trac's project index does not show, besides those that are no
+        environments, with C(*), C(?) and C([...]) as in a shell.
+      - A pattern that would hide an environment is refused.
+    type: list
+    elements: str
+    default: []
   directory:
     description: The directory that the environments are in. It has to exist.
     type: path
@@ -411,6 +421,16 @@ environments:
       type: str
       returned: when it was upgraded or removed
       sample: /srv/trac/archive/project-20270131T120000Z
+ignored:
+  description:
+    - The patterns of directories that Trac's project index does not show.
+    - Without need there is no file C(.tracignore); Trac then ignores V(.*).
+  returned: when they could be found out
+  type: list
+  elements: str
+  sample:
+    - .*
+    - lost+found
 removed_leftovers:
   description: The hidden directories that a killed run left behind and that were removed.
   returned: always, when the options are right
@@ -446,6 +466,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_ticket_fields,
     _trac_upgrade,
     _trac_worker,
+    _tracignore,
     _worker_process,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
@@ -476,6 +497,7 @@ WORKER_MODULES = (
     _trac_ticket_fields,
     _trac_repositories,
     _trac_reconcile,
+    _tracignore,
     _trac_worker,
 )
 
@@ -547,6 +569,11 @@ class Environments:
         self.archive: str | None = module.params["archive_directory"]
         if self.archive and _is_below(self.archive, self.directory):
             self.problems.append(f"archive_directory: it must not be below {self.directory}")
+        self.ignore: list[str] = module.params["ignore"]
+        names = [spec.name for spec in self.specs if spec.state != "absent"]
+        self.problems += [
+            f"ignore: {problem}" for problem in _tracignore.problems(self.ignore, names)
+        ]
         self.redactor = _secrets.Redactor()
         for document in documents:
             self.redactor.learn("database", document["database"])
@@ -558,6 +585,8 @@ class Environments:
         self.remaining: list[str] = []
         self.leftovers: list[str] = []
         self.kept: list[str] = []  # leftovers that could not be removed, and why
+        self.ignored: _tracignore.Update | None = None
+        self.ignore_failure: str | None = None
         self.made_archive = False
         self.broken: str | None = None
 
@@ -585,6 +614,7 @@ class Environments:
             "archive": self.archive,
             "check": self.module.check_mode,
             "environments": [spec.to_json() for spec in self.specs],
+            "ignore": self.ignore,
             "time_limit": self.module.params["time_limit"],
         }
         working_on: list[str] = []
@@ -595,6 +625,10 @@ class Environments:
                 self.broken = event["reason"]
             if event["event"] == "leftovers":
                 self.leftovers, self.kept = event["names"], event["failures"]
+            if event["event"] == "tracignore":
+                self.ignore_failure = event["failure"]
+                if self.ignore_failure is None:
+                    self.ignored = _tracignore.Update(*event["update"])
             if event["event"] == "begin":
                 working_on.append(event["name"])
             if event["event"] == "report":
@@ -628,6 +662,11 @@ class Environments:
     def predict(self) -> None:
         """Predict what can be known before there is a Trac: which environments are missing."""
         self.leftovers = _environment_spec.leftovers(self.directory)
+        names = [spec.name for spec in self.specs if spec.state != "absent"]
+        try:
+            self.ignored = _tracignore.update(self.directory, self.ignore, names, check=True)
+        except _tracignore.IgnoreFailure as e:
+            self.ignore_failure = str(e)
         for spec in self.specs:
             report = Report(spec.name)
             path = os.path.join(self.directory, spec.name)
@@ -657,6 +696,9 @@ class Environments:
                 before = "".join(f"{line}\n" for line in report.before)
                 after = "".join(f"{line}\n" for line in report.after)
                 result.append(self._diff(os.path.join(self.directory, report.name), before, after))
+        if self.ignored and self.ignored.changed:
+            path = os.path.join(self.directory, _tracignore.NAME)
+            result.append(self._diff(path, self.ignored.before or "", self.ignored.after or ""))
         return result
 
     @staticmethod
@@ -686,11 +728,14 @@ class Environments:
         result: dict[str, t.Any] = {
             "changed": self.made_archive
             or bool(self.leftovers)
+            or bool(self.ignored and self.ignored.changed)
             or any(report.changed for report in self.reports),
             "environments": environments,
             "removed_leftovers": self.leftovers,
             "remaining": self.remaining,
         }
+        if self.ignored:
+            result["ignored"] = self.ignored.patterns
         if self.broken:
             result["aborted"] = self.redactor.redact(self.broken)
         if self.module._diff:
@@ -707,6 +752,8 @@ class Environments:
         if lines:
             lines.insert(0, f"{len(lines)} of {len(self.specs)} environments failed:")
         lines += self.kept
+        if self.ignore_failure:
+            lines.append(self.ignore_failure)
         if self.broken:
             lines.append(self.broken)
         return self.redactor.redact("\n".join(lines)) or None
@@ -751,6 +798,7 @@ def main() -> None:
             "python": {"type": "path", "required": True},
             "user": {"type": "str", "required": True},
             "group": {"type": "str"},
+            "ignore": {"type": "list", "elements": "str", "default": []},
             "archive_directory": {"type": "path"},
             "time_limit": {"type": "int", "default": 0},
         },

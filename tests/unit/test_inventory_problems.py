@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import typing as t
 
 import pytest
@@ -27,6 +28,10 @@ def environment(**keys: t.Any) -> list[dict[str, t.Any]]:
         environment(config={"components": {"tracopt.versioncontrol.*": "enabled"}}),
         environment(config={"trac": {"permission_policies": ["A", "B"], "old": None}}),
         environment(permissions={"admin": ["TRAC_ADMIN"], "authenticated": ["developers"]}),
+        environment(milestones=["m", {"name": "n", "due": datetime.date(2027, 1, 31)}]),
+        environment(versions=["1.0", 2.0], exclusive=["versions", "permissions"], upgrade=True),
+        environment(priorities=[], ticket_types=["a"], severities=["b"], resolutions=["c"]),
+        environment(components=[{"name": "c", "owner": "anna", "description": "x"}]),
         [{"name": "a"}, {"name": "b-2_x"}, {"name": "0"}],
     ],
 )
@@ -61,12 +66,64 @@ def test_good_environments(environments: object) -> None:
         (environment(permissions={"joe": "TRAC_ADMIN"}), ["permissions", "'joe'", "list"]),
         (environment(permissions={"": ["TRAC_ADMIN"]}), ["permissions: '' is empty"]),
         (environment(permissions={"JOE": ["TRAC_ADMIN"]}), ["'JOE' is in upper case"]),
+        (environment(milestones="m"), ["trac_environments[0]: milestones is 'm'", "list"]),
+        (
+            environment(milestones=[{"name": "m", "due": "soon"}]),
+            ["trac_environments[0]: milestones[0].due is 'soon'; allowed are dates such as"],
+        ),
+        (
+            environment(components=[{"name": "c", "due": "x"}]),
+            ["components[0] has the unknown key due; known are name, owner, description"],
+        ),
+        (environment(priorities=["a", "a"]), ["priorities[1] is 'a'", "already"]),
+        (environment(resolutions=[" x"]), ["resolutions[0] is ' x'", "white space"]),
+        (environment(exclusive=["config"]), ["trac_environments[0]", "exclusive", "permissions"]),
         (environment(state="gone"), ["trac_environments[0]", "state", "present"]),
     ],
 )
 def test_bad_environments(environments: object, words: list[str]) -> None:
     problems = filters.environment_problems(environments)
     assert len(problems) == 1, problems
+    for word in words:
+        assert word in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("defaults", "words"),
+    [
+        ([], []),
+        ({"config": {"ticket": {"default_type": "task"}}, "upgrade": False}, []),
+        ({"title": "x"}, ["trac_environments_defaults has the unknown key title", "config"]),
+        ({"milestones": [""]}, ["trac_environments_defaults: milestones[0] is ''"]),
+        ({"permissions": {"": ["X"]}}, ["trac_environments_defaults: permissions: '' is empty"]),
+        ({"config": {"a": 1}}, ["trac_environments_defaults: config: [a] has to be"]),
+        ({"config": {"trac": {"database": "x"}}}, ["[trac] database", "one of its own"]),
+        ({"exclusive": ["title"]}, ["trac_environments_defaults", "exclusive"]),
+        ("x", ["trac_environments_defaults is 'x'", "dictionary"]),
+    ],
+)
+def test_defaults(defaults: t.Any, words: list[str]) -> None:
+    """A bad default is told once, not for each environment."""
+    problems = filters.environment_problems([{"name": "a"}, {"name": "b"}], defaults)
+    assert len(problems) == (1 if words else 0), problems
+    for word in words:
+        assert word in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("ignore", "words"),
+    [
+        (["old-*", "gone", "[!a-z]*"], []),
+        ("old-*", ["trac_environments_ignore is 'old-*'", "list"]),
+        ([5], ["trac_environments_ignore is [5]", "list"]),
+        ([" x"], ["trac_environments_ignore: ' x' is no pattern", "names of directories"]),
+        (["p*"], ["trac_environments_ignore: 'p*' would hide the environment project"]),
+    ],
+)
+def test_ignore(ignore: object, words: list[str]) -> None:
+    environments = [{"name": "project"}, {"name": "gone", "state": "absent"}]
+    problems = filters.environment_problems(environments, {}, ignore)
+    assert len(problems) == (1 if words else 0), problems
     for word in words:
         assert word in problems[0]
 

@@ -485,7 +485,12 @@ def test_leftovers_are_told_from_what_belongs_to_the_user(host: Host) -> None:
         (host.directory / name).mkdir()
     (host.directory / ".q.creating-0123abcd").symlink_to("/")
     host.run(PROJECT)
-    assert sorted(host.hidden()) == [".git", ".p.creating-backup", ".q.creating-0123abcd"]
+    assert sorted(host.hidden()) == [
+        ".git",
+        ".p.creating-backup",
+        ".q.creating-0123abcd",
+        ".tracignore",
+    ]
     assert (host.directory / "p.creating-0123abcd").is_dir()
 
 
