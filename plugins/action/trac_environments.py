@@ -21,7 +21,14 @@ Result = t.Dict[str, t.Any]
 SAY_EVERY = 15
 
 # What the results of several calls have as lists, one after the other.
-_LISTS = ("environments", "removed_leftovers", "diff", "warnings", "deprecations")
+_LISTS = (
+    "environments",
+    "removed_leftovers",
+    "diff",
+    "warnings",
+    "deprecations",
+    "other_failures",
+)
 
 display = Display()
 
@@ -37,6 +44,15 @@ def _progress(result: Result, total: int) -> str:
     return f"{len(entries)} of {total} environments done" + (f": {words}" if words else "")
 
 
+def _once(entries: t.Iterable[t.Any]) -> list[t.Any]:
+    """Without what each call says again: in check mode, for instance, the same leftovers."""
+    kept: dict[str, t.Any] = {}
+    for entry in entries:
+        header = entry.get("after_header") if isinstance(entry, dict) else None
+        kept.setdefault(header or repr(entry), entry)
+    return list(kept.values())
+
+
 def _join(results: t.Sequence[Result], total: int) -> Result:
     """The results of several calls as one."""
     joined = dict(results[-1])
@@ -44,13 +60,16 @@ def _join(results: t.Sequence[Result], total: int) -> Result:
     joined["changed"] = any(result.get("changed") for result in results)
     for key in _LISTS:
         if any(key in result for result in results):
-            joined[key] = [entry for result in results for entry in result.get(key) or []]
+            joined[key] = _once(entry for result in results for entry in result.get(key) or [])
+    if "ignored" in results[0]:  # by the call that knew all environments
+        joined["ignored"] = results[0]["ignored"]
     if any(result.get("failed") for result in results):
         joined["failed"] = True
         failures = [entry for entry in joined["environments"] if "failure" in entry]
         lines = [f"- {entry['name']}: {entry['failure']}" for entry in failures]
         if lines:
             lines.insert(0, f"{len(lines)} of {total} environments failed:")
+        lines += joined.get("other_failures", [])
         if results[-1].get("aborted"):
             lines.append(results[-1]["aborted"])
         joined["msg"] = "\n".join(lines)

@@ -431,6 +431,11 @@ ignored:
   sample:
     - .*
     - lost+found
+other_failures:
+  description: What went wrong beside the environments.
+  returned: when something did
+  type: list
+  elements: str
 removed_leftovers:
   description: The hidden directories that a killed run left behind and that were removed.
   returned: always, when the options are right
@@ -736,6 +741,9 @@ class Environments:
         }
         if self.ignored:
             result["ignored"] = self.ignored.patterns
+        others = self.other_failures()
+        if others:
+            result["other_failures"] = others
         if self.broken:
             result["aborted"] = self.redactor.redact(self.broken)
         if self.module._diff:
@@ -751,12 +759,15 @@ class Environments:
         ]
         if lines:
             lines.insert(0, f"{len(lines)} of {len(self.specs)} environments failed:")
-        lines += self.kept
-        if self.ignore_failure:
-            lines.append(self.ignore_failure)
+        lines += self.other_failures()
         if self.broken:
             lines.append(self.broken)
         return self.redactor.redact("\n".join(lines)) or None
+
+    def other_failures(self) -> list[str]:
+        """What went wrong beside the environments."""
+        lines = [*self.kept, *([self.ignore_failure] if self.ignore_failure else [])]
+        return [self.redactor.redact(line) for line in lines]
 
     def hide_secrets(self) -> None:
         """Keep secrets out of everything that the module returns, its own arguments included."""

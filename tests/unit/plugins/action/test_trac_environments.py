@@ -103,6 +103,27 @@ def test_a_failure_does_not_stop_a_long_run_and_is_told_at_its_end(host: Host) -
     assert result["environments"][-1]["created"]
 
 
+def test_what_each_call_says_again_is_told_once(host: Host) -> None:
+    real = host.module
+
+    def module(module_args: Result, task_vars: Result) -> Result:
+        result = real(module_args, task_vars)
+        first = len(host.calls) == 1
+        result["ignored"] = [".*", "svn"] if first else [".*"]
+        result["diff"].append({"after_header": "/srv/.tracignore", "before": "", "after": "svn"})
+        result["removed_leftovers"] = [".left"]
+        result.update(failed=True, msg="x", other_failures=[".left2 cannot be removed"])
+        return result
+
+    host.plugin._execute_module = module
+    result = host.run("new1", "old2", "old3")
+    assert len(host.calls) == 2
+    assert len(result["diff"]) == 4
+    assert result["removed_leftovers"] == [".left"]
+    assert result["ignored"] == [".*", "svn"]
+    assert result["msg"] == ".left2 cannot be removed"
+
+
 def test_what_stops_a_later_call_is_told(host: Host) -> None:
     result = host.run("new1", "old2", "unreachable")
     assert result["failed"] is True
