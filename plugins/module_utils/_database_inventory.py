@@ -241,6 +241,14 @@ def _names(variables: Variables) -> list[str]:
     return found
 
 
+def _is_latin1(password: str) -> bool:
+    try:
+        password.encode("latin-1")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _passwords(variables: Variables) -> list[str]:
     passwords = variables["trac_database_passwords"]
     if not isinstance(passwords, t.Mapping):
@@ -258,6 +266,11 @@ def _passwords(variables: Variables) -> list[str]:
             found.append(
                 f"trac_database_passwords[{name!r}] has to be a text that is not empty and has no "
                 "line breaks or other control characters."
+            )
+        elif variables["trac_database_type"] == "mariadb" and not _is_latin1(password):
+            found.append(
+                f"trac_database_passwords[{name!r}] holds a character outside of Latin-1; Trac's "
+                "driver for MariaDB, PyMySQL, cannot send such a password."
             )
     return found
 

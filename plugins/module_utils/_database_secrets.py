@@ -97,6 +97,9 @@ def scram_matches(password: str, verifier: str | None) -> bool:
 
 
 def native_hash(password: str) -> str:
-    """What MariaDB keeps of a password (mysql_native_password, which PyMySQL speaks)."""
-    inner = hashlib.sha1(password.encode("utf-8")).digest()  # noqa: S324 (the server's format)
+    """What MariaDB keeps of a password (mysql_native_password, which PyMySQL speaks).
+
+    PyMySQL sends passwords as Latin-1, so other characters are not possible.
+    """
+    inner = hashlib.sha1(password.encode("latin-1")).digest()  # noqa: S324 (the server's format)
     return "*" + hashlib.sha1(inner).hexdigest().upper()  # noqa: S324

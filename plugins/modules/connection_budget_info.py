@@ -167,16 +167,14 @@ def ask(params: t.Mapping[str, t.Any]) -> list[_connection_budget.Server]:
     account = _worker_process.Account(params["user"], entry.pw_uid, entry.pw_gid)
     payload = {"directory": params["directory"], "environments": params["environments"]}
     try:
-        events, ending = _worker_process.run(
-            params["python"], account, [_database_servers], payload
-        )
+        events = list(_worker_process.run(params["python"], account, [_database_servers], payload))
     except _worker_process.WorkerError as e:
         raise NotReady(str(e)) from e
     for event in events:
         if event["event"] == "no_trac":
             raise NotReady(f"{params['python']} cannot import Trac: {event['reason']}")
-    if ending is not None:
-        raise NotReady(ending)
+        if event["event"] == "broken":
+            raise NotReady(event["reason"])
     return [
         _connection_budget.Server(
             event["server"],

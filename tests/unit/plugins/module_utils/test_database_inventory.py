@@ -258,6 +258,14 @@ def test_good_variables(changes: dict[str, t.Any]) -> None:
         ({"trac_database_passwords": {"a": ""}}, ["trac_database_passwords['a']"]),
         ({"trac_database_passwords": {"a": 12345678}}, ["trac_database_passwords['a']"]),
         ({"trac_database_passwords": {"a": "x\ny"}}, ["trac_database_passwords['a']"]),
+        (
+            {
+                "trac_database_passwords": {"a": "日本"},
+                "trac_database_type": "mariadb",
+                "trac_database_clients": [],
+            },
+            ["trac_database_passwords['a']", "Latin-1"],
+        ),
         ({"trac_database_passwords": ["x"]}, ["trac_database_passwords", "dictionary"]),
         ({"trac_database_clients": ["web1"]}, ["trac_database_clients", "'web1'"]),
         (

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import typing as t
 
 import pytest
@@ -252,6 +253,8 @@ def test_names_are_quoted() -> None:
 # RFC 7677's example has another number of rounds; these are PostgreSQL's and MariaDB's own.
 def test_known_forms_of_passwords() -> None:
     assert secrets.native_hash("mariadb") == "*54958E764CE10E50764C2EECBB71D01F08549980"
+    inner = hashlib.sha1(b"\xe9").digest()  # as PyMySQL sends it, not as UTF-8
+    assert secrets.native_hash("é") == "*" + hashlib.sha1(inner).hexdigest().upper()
     rfc7677 = (
         "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$"
         "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="

@@ -83,7 +83,7 @@ def test_what_the_server_says_is_compared(
     answer = {"server": "postgres://db:5432", "environments": ["one"], "reserved": 3}
     events = [{"event": "server", "max_connections": 17, **answer}, {"event": "end"}]
     monkeypatch.setattr(
-        connection_budget_info._worker_process, "run", lambda *_arguments: (events, None)
+        connection_budget_info._worker_process, "run", lambda *_arguments: iter(events)
     )
     result = run(capsys, directory)
     assert (result["servers"][0]["available"], result["servers"][0]["enough"]) == (14, False)
