@@ -128,6 +128,20 @@ def test_ignore(ignore: object, words: list[str]) -> None:
         assert word in problems[0]
 
 
+class Container(dict):  # type: ignore[type-arg]
+    """Stands in for a container of Ansible's, a copy of which copies all variables of a host."""
+
+    def __deepcopy__(self, _memory: object) -> object:
+        raise AssertionError
+
+
+def test_containers_of_ansible_are_not_copied() -> None:
+    inner = Container(WIKI=["A"])
+    environments = [Container(name="a", config=Container(trac=inner), permissions=Container())]
+    assert filters.environment_problems(environments) == []
+    assert site_problems([Container(name="a", server_aliases=[])]) == []
+
+
 def site(**keys: t.Any) -> dict[str, t.Any]:
     return {"name": "trac", **keys}
 
