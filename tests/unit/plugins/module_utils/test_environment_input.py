@@ -185,7 +185,7 @@ def test_a_specification_travels_whole() -> None:
             "config": {"a": {"b": None}},
             "permissions": {"x": ["y"]},
             "milestones": [{"name": "m", "due": "2027-01-31", "completed": None}],
-            "repositories": [{"name": "r"}],
+            "repositories": [{"name": "r", "type": "git", "dir": "/srv/r.git"}],
             "exclusive": ["milestones"],
             "upgrade": False,
             "state": "absent",
