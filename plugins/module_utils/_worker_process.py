@@ -111,7 +111,9 @@ def run(
     if os.geteuid() != account.uid:
         if os.geteuid() != 0:
             raise WorkerError(f"only root can work as the account {account.name}; use become")
-        arguments = {"user": account.uid, "group": account.gid, "extra_groups": []}
+        # As in Apache and in services: repositories may be readable for a group.
+        groups = os.getgrouplist(account.name, account.gid)
+        arguments = {"user": account.uid, "group": account.gid, "extra_groups": groups}
     with tempfile.TemporaryFile() as errors:  # not a pipe, which could run full
         try:
             process = subprocess.Popen(
