@@ -89,21 +89,20 @@ def check_tools(environment: t.Any) -> None:
 def hot_copy(environment: t.Any, name: str, archive: str, suffix: str = "") -> Copy:
     """Copy an environment to the archive and compare the copy with it.
 
-    `environment` must not write its trac.ini. It is locked for writing as long as this takes.
+    `environment` must not write its trac.ini.
     """
     check_tools(environment)
     with held_directory(archive, f".{name}.copying-") as partial:
-        with environment.db_transaction as db:
-            # Changes nothing, but keeps others from writing, as trac-admin does it.
-            db(f"UPDATE {db.quote('system')} SET name=NULL WHERE name IS NULL")  # noqa: S608
-            file = _trac_database.sqlite_file(environment)
-            skipped = [] if file is None else [file, *(file + end for end in _JOURNALS)]
-            _copy_files(environment, partial, {os.path.realpath(path) for path in skipped})
-            if file is not None:
-                rows = _copy_sqlite(file, _sqlite_target(environment, file, partial))
-            else:
-                rows = _trac_database.row_counts(db)
-                _dump(environment, partial, len(rows))
+        file = _trac_database.sqlite_file(environment)
+        if file is not None:
+            rows = _copy_with_sqlite(environment, file, partial)
+        else:
+            # The tool sees the database as it is at one moment. Trac's lock for hot copies would
+            # have mysqldump wait forever for its own turn.
+            with _trac_database.connected(environment) as connection:
+                rows = _trac_database.row_counts(connection)
+            _copy_files(environment, partial, set())
+            _dump(environment, partial, len(rows))
         os.sync()
         while True:
             stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -113,6 +112,16 @@ def hot_copy(environment: t.Any, name: str, archive: str, suffix: str = "") -> C
             time.sleep(0.1)
         os.rename(partial, path)
     return Copy(path, rows)
+
+
+def _copy_with_sqlite(environment: t.Any, file: str, copy: str) -> dict[str, int]:
+    """Copy files and database while nobody can write into the database."""
+    skipped = {os.path.realpath(path) for path in [file, *(file + end for end in _JOURNALS)]}
+    with environment.db_transaction as db:
+        # Changes nothing, but keeps others from writing, as trac-admin does it.
+        db(f"UPDATE {db.quote('system')} SET name=NULL WHERE name IS NULL")  # noqa: S608
+        _copy_files(environment, copy, skipped)
+        return _copy_sqlite(file, _sqlite_target(environment, file, copy))
 
 
 def _sqlite_target(environment: t.Any, file: str, copy: str) -> str:

@@ -61,7 +61,7 @@ def is_there(path: str, archive: str | None) -> bool:
 
 def remove(path: str, archive: str | None, report: Report, check: bool) -> None:
     """Copy an environment to the archive and remove it, tables included."""
-    if archive is None or not is_there(path, archive):
+    if not is_there(path, archive) or archive is None:
         return
     name = os.path.basename(path)
     with opened(environment_class()(path, IniFile(_ini_path(path)).parser)) as environment:

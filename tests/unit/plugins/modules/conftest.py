@@ -1,0 +1,38 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures for the tests of the reconciler."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
+    PROJECT,
+    Host,
+    Module,
+)
+
+
+@pytest.fixture
+def host(tmp_path: pathlib.Path) -> Host:
+    """Room for environments."""
+    pytest.importorskip("trac.env")
+    directory = tmp_path / "environments"
+    directory.mkdir()
+    return Host(directory)
+
+
+@pytest.fixture
+def created(host: Host) -> Host:
+    """One environment."""
+    assert host.one(PROJECT)["failure"] is None
+    return host
+
+
+@pytest.fixture
+def module(host: Host, capsys: pytest.CaptureFixture[str]) -> Module:
+    """The module, run in this process."""
+    return Module(host, capsys)

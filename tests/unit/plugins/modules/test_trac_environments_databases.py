@@ -1,0 +1,311 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Environments on PostgreSQL and MySQL servers.
+
+They run where TRAC_TEST_POSTGRES or TRAC_TEST_MYSQL is the connection string of an empty database,
+whose login owns it, and where the driver is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import pathlib
+import typing as t
+from urllib.parse import quote
+
+import pytest
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _trac_database,
+    _trac_processes,
+    _trac_reconcile,
+    _trac_remove,
+)
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
+    PROJECT,
+    Document,
+    Host,
+    Module,
+)
+
+ABSENT: Document = {"name": "project", "state": "absent"}
+SERVERS = {
+    "postgres": os.environ.get("TRAC_TEST_POSTGRES"),
+    "schema": f"{os.environ.get('TRAC_TEST_POSTGRES')}?schema=my%20project",
+    "mysql": os.environ.get("TRAC_TEST_MYSQL"),
+}
+
+
+class Database:
+    """The database of the tests, emptied before and after."""
+
+    def __init__(self, uri: str, place: pathlib.Path) -> None:
+        self.uri = uri
+        self.place = place
+
+    @contextlib.contextmanager
+    def environment(self) -> t.Iterator[t.Any]:
+        from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_ini, _trac_open
+
+        parser = _trac_ini.proposal(str(self.place), {("trac", "database"): self.uri})
+        proposed = _trac_open.environment_class()(str(self.place), parser, new=True)
+        with _trac_open.opened(proposed) as environment:
+            yield environment
+
+    def empty(self) -> None:
+        with self.environment() as environment:
+            _trac_database.destroy(environment)
+
+    def tables(self) -> list[str]:
+        with self.environment() as environment, _trac_database.connected(environment) as connection:
+            return sorted(connection.get_table_names())
+
+    def execute(self, statement: str) -> list[t.Any]:
+        with self.environment() as environment, _trac_database.connected(environment) as connection:
+            cursor = connection.cursor()
+            cursor.execute(statement)
+            rows = cursor.fetchall() if statement.startswith("SELECT") else []
+            connection.commit()
+            return t.cast("list[t.Any]", rows)
+
+
+@pytest.fixture(params=list(SERVERS))
+def database(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> t.Iterator[Database]:
+    kind = request.param
+    variable = "TRAC_TEST_MYSQL" if kind == "mysql" else "TRAC_TEST_POSTGRES"
+    if variable not in os.environ:
+        pytest.skip(f"{variable} is not set")
+    pytest.importorskip("pymysql" if kind == "mysql" else "psycopg2")
+    database = Database(t.cast("str", SERVERS[kind]), tmp_path / "nowhere")
+    database.empty()
+    yield database
+    database.empty()
+
+
+def document(database: Database, **more: t.Any) -> Document:
+    return {**PROJECT, "new_database": database.uri, **more}
+
+
+def tickets(database: Database) -> list[t.Any]:
+    return database.execute("SELECT summary FROM ticket")
+
+
+def test_an_environment_is_created_adjusted_copied_and_removed(
+    host: Host, database: Database
+) -> None:
+    predicted = host.one(document(database), check=True)
+    assert database.tables() == []
+    report = host.one(document(database))
+    assert report == predicted
+    assert report["failure"] is None
+    assert "ticket" in database.tables()
+    assert not (host.directory / "project" / "db").exists()
+    assert host.one(document(database))["changes"] == []
+    assert host.one(PROJECT)["changes"] == []  # its database stays what it is
+    change = document(database, permissions={"é": ["WIKI_VIEW"]}, milestones=["mü"])
+    assert host.one(change)["changes"] == ["grant WIKI_VIEW to é", "add milestone mü"]
+    database.execute("INSERT INTO ticket (summary) VALUES ('Irreplaceable – ü')")
+    assert host.one(ABSENT, check=True)["failure"] is None
+    report = host.one(ABSENT)
+    assert report["failure"] is None
+    assert database.tables() == []
+    assert os.listdir(host.directory) == []
+    (dump,) = pathlib.Path(report["archive"]).glob("db/*-db-backup.sql*")
+    with gzip.open(dump) if dump.suffix == ".gz" else dump.open("rb") as file:
+        assert "Irreplaceable – ü".encode() in file.read()
+    assert host.one(document(database))["created"]  # there is room again
+
+
+def test_a_database_that_is_used_is_not_taken(host: Host, database: Database) -> None:
+    assert host.one(document(database))["created"]
+    database.execute("INSERT INTO ticket (summary) VALUES ('Irreplaceable')")
+    for check in (True, False):
+        report = host.one(document(database, name="second"), check=check)
+        assert "it holds tables already" in report["failure"]
+    assert tickets(database) == [("Irreplaceable",)]
+    assert os.listdir(host.directory) == ["project"]
+
+
+@pytest.mark.parametrize("step", ["init_db", "insert_default_data", "load_pages", "rename"])
+def test_a_killed_creation_is_undone_by_the_next_run(
+    host: Host, database: Database, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    from trac.db.api import DatabaseManager
+    from trac.wiki.admin import WikiAdmin
+
+    owners: dict[str, t.Any] = {
+        "init_db": DatabaseManager,
+        "insert_default_data": DatabaseManager,
+        "load_pages": WikiAdmin,
+        "rename": os,
+    }
+    real = getattr(owners[step], step)
+
+    def killed(*arguments: t.Any, **more: t.Any) -> None:
+        real(*arguments, **more)
+        os.kill(os.getpid(), 9)
+
+    if step == "rename":  # before, and after
+        monkeypatch.setattr(os, "rename", lambda *_a: os.kill(os.getpid(), 9))
+    else:
+        monkeypatch.setattr(owners[step], step, killed)
+    assert "SIGKILL" in host.one(document(database))["failure"]
+    monkeypatch.undo()
+    assert database.tables() != []
+    assert len(host.hidden()) == 1
+    predicted = host.one(document(database), check=True)
+    report = host.one(document(database))
+    assert report == predicted
+    assert report["failure"] is None
+    assert report["created"]
+    assert host.hidden() == []
+    assert database.execute("SELECT count(*) FROM wiki")[0][0] > 50
+
+
+def test_a_creation_killed_after_its_last_step_is_complete(
+    host: Host, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.rename
+
+    def killed(*arguments: t.Any) -> None:
+        rename(*arguments)
+        os.kill(os.getpid(), 9)
+
+    monkeypatch.setattr(os, "rename", killed)
+    assert "SIGKILL" in host.one(document(database))["failure"]
+    monkeypatch.undo()
+    database.execute("INSERT INTO ticket (summary) VALUES ('Irreplaceable')")
+    assert host.one(document(database))["changes"] == []
+    assert tickets(database) == [("Irreplaceable",)]
+
+
+def test_a_half_made_database_that_is_in_use_is_left_alone(
+    module: Module, database: Database
+) -> None:
+    """As when somebody has made a leftover directory his own."""
+    host = module.host
+    assert host.one(document(database))["created"]
+    database.execute("INSERT INTO ticket (summary) VALUES ('Irreplaceable')")
+    (host.directory / "project").rename(host.directory / ".project.creating-0123abcd")
+    result = module({"name": "other"})
+    assert "it has rows in ticket" in result["msg"]
+    assert result["removed_leftovers"] == []
+    assert result["environments"][0]["created"]
+    assert tickets(database) == [("Irreplaceable",)]
+    assert host.hidden() == [".project.creating-0123abcd"]
+
+
+def test_a_creation_that_fails_leaves_nothing(
+    host: Host, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*dummy: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(_trac_reconcile, "_set_modes", fail)
+    assert host.one(document(database))["failure"] == "RuntimeError: broken"
+    assert database.tables() == []
+    assert os.listdir(host.directory) == []
+
+
+@pytest.mark.parametrize("step", ["renamed", "destroyed"])
+def test_a_killed_removal_is_finished_by_the_next_run(
+    host: Host, database: Database, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    assert host.one(document(database))["created"]
+    place: tuple[t.Any, str] = (_trac_remove, "_destroy")
+    if step == "destroyed":
+        place = (_trac_remove.shutil, "rmtree")
+    real = getattr(*place)
+
+    def die(path: str, *arguments: t.Any, **more: t.Any) -> None:
+        if ".removing-" in path:
+            os.kill(os.getpid(), 9)
+        real(path, *arguments, **more)
+
+    monkeypatch.setattr(*place, die)
+    assert "SIGKILL" in host.one(ABSENT)["failure"]
+    monkeypatch.undo()
+    assert host.one(ABSENT, check=True)["changes"] == []
+    assert host.one(ABSENT)["failure"] is None
+    assert database.tables() == []
+    assert os.listdir(host.directory) == []
+    assert len(list(host.archive.iterdir())) == (2 if step == "renamed" else 1)
+
+
+def test_nothing_is_removed_without_the_tool_for_the_copy(
+    host: Host, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert host.one(document(database))["created"]
+    monkeypatch.setenv("PATH", "/nonexistent")
+    for check in (True, False):
+        assert "install the database's client tools" in host.one(ABSENT, check=check)["failure"]
+    assert "ticket" in database.tables()
+    assert os.listdir(host.directory) == ["project"]
+
+
+def test_nothing_is_removed_when_the_dump_is_cut_off(
+    host: Host, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trac.env import Environment
+
+    assert host.one(document(database))["created"]
+    backup = Environment.backup
+
+    def cut(self: object, target: str) -> str:
+        path = pathlib.Path(backup(self, target))
+        text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        text = text[: len(text) // 2]
+        path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+        return str(path)
+
+    monkeypatch.setattr(Environment, "backup", cut)
+    assert "the dump of the database is cut off" in host.one(ABSENT)["failure"]
+    assert "ticket" in database.tables()
+    assert list(host.archive.iterdir()) == []
+
+
+def test_a_new_password_reaches_trac_ini(module: Module, database: Database) -> None:
+    """The servers of the tests may not look at passwords, so the query changes along with it."""
+    host = module.host
+    assert host.one(document(database))["created"]
+    head, _at, tail = database.uri.rpartition("@")
+    login, _colon, password = head.rpartition(":")
+    same = f"{login}:{quote(password, safe='').replace(password[0], f'%{ord(password[0]):02X}', 1)}"
+    same += f"@{tail}"
+    predicted = module(document(database, new_database=same), check=True)
+    result = module(document(database, new_database=same))
+    assert result["environments"] == predicted["environments"]
+    assert result["environments"][0]["changes"] == ["set [trac] database"]
+    assert ":********@" in result["diff"][0]["after"]
+    assert host.ini()["trac"]["database"] == same
+    assert not module(document(database, new_database=same))["changed"]
+    other = same.replace("@", "@other.", 1) if "@/" not in same else same.replace("@/", "@x/")
+    assert not module(document(database, new_database=other))["changed"]
+
+
+def test_a_server_that_is_not_there_is_a_warning_in_check_mode_only(
+    host: Host, database: Database
+) -> None:
+    scheme = database.uri.partition(":")[0]
+    uri = f"{scheme}://trac:s3cret%40@127.0.0.1:1/trac"
+    predicted = host.one(document(database, new_database=uri), check=True)
+    assert predicted["failure"] is None
+    assert "[trac] database: " in predicted["warnings"][0]
+    failure = host.one(document(database, new_database=uri))["failure"]
+    assert failure.startswith("[trac] database: ")
+    assert "s3cret" not in failure + predicted["warnings"][0]
+    assert os.listdir(host.directory) == []
+
+
+def test_environments_are_made_side_by_side(
+    host: Host, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two that want the same database gets it, and is not harmed by the other."""
+    monkeypatch.setattr(_trac_processes, "children_for", lambda _jobs: 2)
+    reports = host.run(*(document(database, name=name) for name in ("one", "two")))
+    failures = [report["failure"] for report in reports.values()]
+    assert failures.count(None) <= 1
+    assert host.hidden() == []
