@@ -102,6 +102,7 @@ def tell_environment(
     path: str, repository: Document, event: str, revisions: list[str]
 ) -> list[str]:
     """Have one environment read the revisions; returns what it says against them."""
+    from trac.db.api import DatabaseManager
     from trac.env import open_environment
     from trac.versioncontrol.api import RepositoryManager
 
@@ -117,6 +118,7 @@ def tell_environment(
         return [] if repository["part"] else list(problems)
     finally:
         environment.shutdown(threading.get_ident())
+        DatabaseManager(environment).shutdown()  # no connection waits for the next message
 
 
 def tell_all(found: list[Document], event: str, revisions: list[str]) -> list[str]:

@@ -12,6 +12,7 @@ import os
 import pathlib
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -37,6 +38,7 @@ def load_service() -> t.Any:
 
 
 service = load_service()
+tell_environment = service.tell_environment  # some tests put another one in its place
 
 
 def run(*command: object, **arguments: t.Any) -> str:
@@ -159,6 +161,35 @@ def test_a_service_that_is_away_is_named_and_the_push_stays(site: Site) -> None:
     first = site.commit("first")
     assert f"no service answers at {site.socket}" in site.git("push", "origin", "HEAD:main")
     assert run("git", "-C", site.repository, "rev-parse", "main") == first
+
+
+def test_an_environment_reads_the_revisions_and_keeps_no_connection(tmp_path: pathlib.Path) -> None:
+    from trac.db.api import DatabaseManager
+    from trac.env import Environment, open_environment
+    from trac.versioncontrol.api import DbRepositoryProvider
+
+    repository, tree, path = tmp_path / "code.git", tmp_path / "tree", str(tmp_path / "project")
+    run("git", "init", "-q", "--bare", "-b", "main", repository)
+    run("git", "clone", "-q", repository, tree)
+    options = [
+        ("components", "tracopt.versioncontrol.git.*", "enabled"),
+        ("git", "cached_repository", "enabled"),
+    ]
+    environment = Environment(path, create=True, options=options)
+    DbRepositoryProvider(environment).add_repository("code", str(repository), "git")
+    environment.shutdown()
+    run("git", *AUTHOR, "-C", tree, "commit", "-q", "--allow-empty", "-m", "first")
+    run("git", "-C", tree, "push", "-q", "origin", "HEAD:main")
+    revision = run("git", "-C", tree, "rev-parse", "HEAD")
+    document = {"dir": str(repository), "type": "git", "part": False}
+    assert tell_environment(path, document, "changeset_added", [revision]) == []
+    assert tell_environment(path, document, "changeset_added", []) == []
+    (said,) = tell_environment(path, document, "changeset_added", ["0" * 39 + "1"])
+    assert "No changeset" in said
+    pool = DatabaseManager(open_environment(path, use_cache=True))._cnx_pool
+    assert pool is None or pool._pool == []
+    with contextlib.closing(sqlite3.connect(tmp_path / "project" / "db" / "trac.db")) as db:
+        assert db.execute("SELECT rev FROM revision").fetchall() == [(revision,)]
 
 
 def ask(site: Site, text: bytes) -> list[str]:
