@@ -183,7 +183,7 @@ def _copy_files(environment: t.Any, copy: str, skipped: set[str]) -> None:
     """Copy everything but the database; links stay links."""
     root = environment.path
     directories = [(root, copy)]
-    for directory, target in directories:
+    for directory, target in directories:  # pylint: disable=modified-iterating-list
         for entry in os.scandir(directory):
             to = os.path.join(target, entry.name)
             if entry.is_symlink():

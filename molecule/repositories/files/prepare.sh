@@ -4,6 +4,7 @@ set -eu
 cd "$(mktemp -d)"
 
 git init --quiet --bare --initial-branch=main /srv/git/old.git
+# shellcheck disable=SC2016  # for the hook to expand
 printf '#!/bin/sh\ntouch "$GIT_DIR/hook-of-anna-ran"\n' > /srv/git/old.git/hooks/post-receive
 chmod +x /srv/git/old.git/hooks/post-receive
 git clone --quiet /srv/git/old.git old-git

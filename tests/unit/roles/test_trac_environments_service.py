@@ -50,7 +50,7 @@ def run(*command: object, **arguments: t.Any) -> str:
         text=True,
         **arguments,
     )
-    return done.stdout.strip()
+    return str(done.stdout).strip()
 
 
 class Site:
@@ -66,7 +66,7 @@ class Site:
         monkeypatch.setenv("TRAC_REPOSITORIES_SOCKET", str(self.socket))
         run("git", "init", "-q", "--bare", "-b", "main", self.repository)
         hook = self.repository / "hooks" / "post-receive"
-        hook.write_text(f"#!/bin/sh\nexec {sys.executable} {FILES / 'tell-trac'} git\n")
+        hook.write_text(f"#!/bin/sh\nexec {sys.executable} {FILES / 'tell_trac.py'} git\n")
         hook.chmod(0o755)
         run("git", "clone", "-q", self.repository, self.clone)
         self.configuration: dict[str, t.Any] = {

@@ -392,7 +392,7 @@ def test_the_server_gets_its_own_file_wrapper_back(monkeypatch: pytest.MonkeyPat
         return FileWrapper()
 
     response = site.application({"page": download, "wsgi.file_wrapper": FileWrapper}, None)
-    assert type(response) is FileWrapper
+    assert isinstance(response, FileWrapper)
     assert site.server.open == []
 
 

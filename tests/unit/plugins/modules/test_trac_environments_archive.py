@@ -148,7 +148,7 @@ def test_nothing_is_removed_when_the_copy_is_not_right(
             with open(target, "r+b") as file:
                 file.write(b"?")
 
-    monkeypatch.setattr(_trac_archive.shutil, "copy2", spoil)
+    monkeypatch.setattr(shutil, "copy2", spoil)
     before = used.snapshot()
     assert "photo.bin does not stop changing" in used.one(ABSENT)["failure"]
     assert used.snapshot() == before
@@ -166,7 +166,7 @@ def test_nothing_is_removed_when_rows_are_missing(
 
     connect = sqlite3.connect
     monkeypatch.setattr(
-        _trac_archive.sqlite3,
+        sqlite3,
         "connect",
         lambda path, **more: connect(path, factory=Forgetful, **more),
     )
@@ -205,7 +205,7 @@ def test_a_log_that_grows_does_not_stop_the_removal(
         with log.open("a") as file:
             file.write("new\n")
 
-    monkeypatch.setattr(_trac_archive.shutil, "copy2", growing)
+    monkeypatch.setattr(shutil, "copy2", growing)
     assert used.one(ABSENT)["failure"] is None
     assert (copies(used)[0] / "log" / "trac.log").read_text().startswith("old\n")
 

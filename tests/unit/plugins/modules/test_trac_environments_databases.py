@@ -13,6 +13,7 @@ import contextlib
 import gzip
 import os
 import pathlib
+import shutil
 import typing as t
 from urllib.parse import quote
 
@@ -217,7 +218,7 @@ def test_a_killed_removal_is_finished_by_the_next_run(
     assert host.one(document(database))["created"]
     place: tuple[t.Any, str] = (_trac_remove, "_destroy")
     if step == "destroyed":
-        place = (_trac_remove.shutil, "rmtree")
+        place = (shutil, "rmtree")
     real = getattr(*place)
 
     def die(path: str, *arguments: t.Any, **more: t.Any) -> None:

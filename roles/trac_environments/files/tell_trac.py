@@ -1,4 +1,3 @@
-#!/usr/bin/python3 -I
 # Made by the Ansible role trac.mod_wsgi.trac_environments; changes are overwritten.
 """Tell Trac of new revisions. This runs in the hooks of repositories, as whoever commits.
 
