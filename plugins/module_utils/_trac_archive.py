@@ -182,19 +182,23 @@ def _dump(environment: t.Any, copy: str, tables: int) -> None:
 def _copy_files(environment: t.Any, copy: str, skipped: set[str]) -> None:
     """Copy everything but the database; links stay links."""
     root = environment.path
-    directories = [(root, copy)]
-    for directory, target in directories:  # pylint: disable=modified-iterating-list
+    waiting = [(root, copy)]
+    made: list[tuple[str, str]] = []
+    while waiting:
+        directory, target = waiting.pop()
         for entry in os.scandir(directory):
             to = os.path.join(target, entry.name)
             if entry.is_symlink():
                 os.symlink(os.readlink(entry.path), to)
             elif entry.is_dir():
                 os.mkdir(to)
-                directories.append((entry.path, to))
+                waiting.append((entry.path, to))
+                made.append((entry.path, to))
             # Sockets and the like hold no data.
             elif entry.is_file() and os.path.realpath(entry.path) not in skipped:
                 _copy_file(entry.path, to, grows=directory == environment.log_dir)
-    for directory, target in reversed(directories[1:]):
+    # When nothing is written into them any more, which would change their times.
+    for directory, target in made:
         shutil.copystat(directory, target)
 
 
