@@ -27,10 +27,15 @@ def _in_words(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
 
 
 def site_scripts(
-    sites: t.Sequence[dict[str, t.Any]], source: str, deployed: t.Mapping[str, str]
+    sites: t.Sequence[dict[str, t.Any]], source: str, deployed: t.Mapping[str, str], serving: str
 ) -> list[dict[str, str]]:
     """The files with the scripts of all sites, for module apache_transaction."""
-    return [
+    beside = [
+        {"path": f"{site['directory']}/trac_serving.py", "content": serving, "check": "python"}
+        for site in sites
+        if site["script"] == "generated"
+    ]
+    return beside + [
         {
             "path": site["script_path"],
             "content": deployed[site["name"]]

@@ -202,6 +202,11 @@ def site_problems(
         for key in ("processes", "threads", "pool_size"):
             if site.get(key) is not None and int(site[key]) < 1:
                 problems.append(f"{where}.{key} is {site[key]!r}; it has to be 1 or more.")
+        if site.get("preload") is not None and int(site["preload"]) < 0:
+            problems.append(
+                f"{where}.preload is {site['preload']!r}; it has to be a number of environments, "
+                "0 for none."
+            )
         problems += _site_pooling(where, site)
         if "\x00" in str(site.get("extra_directives", "")):
             problems.append(f"{where}.extra_directives holds a NUL character.")

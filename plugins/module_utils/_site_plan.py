@@ -21,6 +21,9 @@ _DEFAULTS: Dict = {
     "processes": 2,
     "threads": 5,
     "pool_size": 0,
+    "preload": 10,
+    "freeze": True,
+    "reuse": True,
     "egg_cache": "",
     "extra_site_directories": [],
     "extra_directives": "",
@@ -82,12 +85,16 @@ def apache_argument(value: object) -> str:
 def wsgi_script(source: str, site: t.Mapping[str, t.Any]) -> str:
     """The script of a site: the source with the site's values in its settings."""
     settings = {
+        "directory": site["directory"],
         "environment": site["environment_path"],
         "parent_directory": site["parent_directory"],
         "egg_cache": site["egg_cache"],
         "site_directories": site["extra_site_directories"],
         "pooling": site["pooling"],
         "pool_size": site["pool_size"],
+        "preload": site["preload"],
+        "freeze": site["freeze"],
+        "reuse": site["reuse"],
         # The daemon process has its umask from Apache's configuration.
         "umask": 0o007 if site["mode"] == "embedded" else None,
     }

@@ -11,6 +11,7 @@ import importlib
 import locale
 import os
 import site
+import sys
 import threading
 
 SETTINGS = {}  # the role puts the values of the inventory here
@@ -156,6 +157,22 @@ def per_request(dispatch, pool):
     return dispatch_one
 
 
+def serve_well():
+    """Switch on what the file beside this script has for a process that serves many requests."""
+    sys.path.append(SETTINGS["directory"])
+    serving = importlib.import_module("trac_serving")
+    serving.environments()
+    if SETTINGS["reuse"]:
+        serving.keep(os.path.join(SETTINGS["egg_cache"], "templates"))
+    if SETTINGS["preload"] or SETTINGS["freeze"]:
+        serving.take_care(
+            SETTINGS["environment"],
+            SETTINGS["parent_directory"],
+            SETTINGS["preload"],
+            SETTINGS["freeze"],
+        )
+
+
 LOCALE = usable_locale()
 
 # Imported here, not on the first request: Apache loads this script when a process starts.
@@ -165,6 +182,9 @@ if SETTINGS["pooling"] == "disabled":
     disable_pooling()
 elif SETTINGS["pooling"] == "per_request":
     dispatch_request = per_request(dispatch_request, request_pool())
+
+# Last, because environments are opened with what has been set up before.
+serve_well()
 
 
 def application(environ, start_response):

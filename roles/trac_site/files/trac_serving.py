@@ -1,0 +1,336 @@
+# Made by the Ansible role trac.mod_wsgi.trac_site; changes are overwritten.
+"""Serve Trac's pages with less waiting: what a process needs is made once, and kept.
+
+The script of a site switches on what its settings name.
+
+Preloading: environments are opened when the process starts, before Apache gives it a request.
+Freezing: Trac has Python's garbage collector walk all objects of the process at the end of each
+request, which takes longer than making most pages. What stays is taken out of its sight.
+Both are the work of one thread, so that no request waits for them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import importlib
+import os
+import queue
+import sys
+import threading
+import time
+import typing as t
+import weakref
+
+# How often the thread looks around.
+ROUND_SECONDS = 1.0
+# How long the start of a process waits for its environments; the rest is opened while it serves.
+START_SECONDS = 10.0
+# Objects that have outlived a collection since the last freeze and that are worth another one;
+# walking them takes about a millisecond. Not more often than this, because freezing walks all.
+GROWTH_OBJECTS = 2000
+GROWTH_SECONDS = 10.0
+# Templates of the pages that a visitor is likely to want first.
+TEMPLATES = ("wiki_view.html", "ticket.html", "report_view.html", "timeline.html", "error.html")
+
+
+class Environments:
+    """Trac's cache of open environments, in which none is changed while a request uses it.
+
+    Trac itself reads a changed trac.ini into the environment that other requests are using, closes
+    every connection to a database in the process, of whichever environment, and lets all wait.
+    These requests fail; with SQLite the process crashes. Here the environment is opened anew, takes
+    the place of the old one, and the old one ends with its last request. Only requests for this
+    environment wait. None is served with settings older than its beginning.
+    """
+
+    def __init__(self) -> None:
+        self._env = importlib.import_module("trac.env")
+        self._cache_manager = importlib.import_module("trac.cache").CacheManager
+        self._opening: dict[str, threading.Lock] = {}
+
+    def paths(self) -> list[str]:
+        """Of those that are open."""
+        with self._env.env_cache_lock:
+            return list(self._env.env_cache)
+
+    def references(self) -> dict[str, t.Any]:
+        """Weak ones, by path."""
+        with self._env.env_cache_lock:
+            return {path: weakref.ref(env) for path, env in self._env.env_cache.items()}
+
+    def open(
+        self,
+        env_path: str | None = None,
+        use_cache: bool = False,
+        prepare: t.Callable[[t.Any], None] | None = None,
+    ) -> t.Any:
+        """In the place of Trac's open_environment.
+
+        :param prepare: what to do with an environment that had to be opened
+        """
+        if not (env_path and use_cache):
+            return self._env.open_environment(env_path)
+        env = self._current(env_path)
+        if env is None:
+            with self._lock(env_path):
+                # Another thread may have opened it meanwhile.
+                env = self._current(env_path) or self._replace(env_path, prepare)
+        self._cache_manager(env).reset_metadata()
+        return env
+
+    def _lock(self, path: str) -> threading.Lock:
+        with self._env.env_cache_lock:
+            return self._opening.setdefault(path, threading.Lock())
+
+    def _current(self, path: str) -> t.Any:
+        with self._env.env_cache_lock:
+            env = self._env.env_cache.get(path)
+        return None if env is None or has_changed(env.config) else env
+
+    def _replace(self, path: str, prepare: t.Callable[[t.Any], None] | None) -> t.Any:
+        new = self._env.open_environment(path)
+        if prepare:
+            prepare(new)
+        with self._env.env_cache_lock:
+            old = self._env.env_cache.get(path)
+            self._env.env_cache[path] = new
+        if old is not None:
+            new.log.info("Reloading environment due to configuration change")
+            old.shutdown()
+        return new
+
+
+def has_changed(config: t.Any) -> bool:
+    """Whether a configuration's files are not those that were read, inherited ones included."""
+    try:
+        if os.path.getmtime(config.filename) != config._lastmtime:
+            return True
+    except (OSError, TypeError):  # no file: nothing to be read anew
+        pass
+    return any(has_changed(parent) for parent in config.parents)
+
+
+def change_time(path: str) -> int | None:
+    """When an environment's own trac.ini changed, in nanoseconds; None if there is none."""
+    try:
+        return os.stat(os.path.join(path, "conf", "trac.ini")).st_mtime_ns
+    except OSError:
+        return None
+
+
+class Caretaker(threading.Thread):
+    """Opens environments ahead of the requests for them, and freezes what stays.
+
+    When a trac.ini has changed, the next round opens the environment anew, if no request has done
+    so before. What cannot be opened is left to Trac, which tells the visitor why.
+    """
+
+    def __init__(self, environments: Environments) -> None:
+        super().__init__(name="trac-caretaker", daemon=True)
+        self.freeze = False
+        self._environments = environments
+        self._orders: queue.SimpleQueue[tuple[list[str], threading.Event]] = queue.SimpleQueue()
+        # By path: the time of the trac.ini with which an environment could not be opened.
+        self._failed: dict[str, t.Any] = {}
+        # By path: the environment as it was when all was frozen.
+        self._frozen: dict[str, t.Any] = {}
+        self._frozen_at = 0.0
+
+    def preload(self, paths: list[str]) -> None:
+        """Wait until these environments are open, but not longer than START_SECONDS."""
+        done = threading.Event()
+        self._orders.put((paths, done))
+        done.wait(START_SECONDS)
+
+    def run(self) -> None:
+        while True:
+            try:
+                paths, done = self._orders.get(timeout=ROUND_SECONDS)
+            except queue.Empty:
+                self.look_around([])
+            else:
+                self.look_around(paths)
+                done.set()
+
+    def look_around(self, paths: list[str]) -> None:
+        """One round: open these environments, and those that have changed; freeze what is new."""
+        for path in [*paths, *self._environments.paths()]:
+            self._open(path)
+        if self.freeze:
+            self._refreeze_if_useful()
+
+    def _open(self, path: str) -> None:
+        time_of_change = change_time(path)
+        if self._failed.get(path, -1) == time_of_change:
+            return
+        try:
+            self._environments.open(path, use_cache=True, prepare=warm)
+        except Exception as error:  # noqa: BLE001, whatever a plugin or a driver raises
+            self._failed[path] = time_of_change
+            say(f"{path} cannot be opened ahead: {type(error).__name__}: {error}")
+        else:
+            self._failed.pop(path, None)
+
+    def _refreeze_if_useful(self) -> None:
+        now = self._environments.references()
+        grown = (
+            time.monotonic() - self._frozen_at > GROWTH_SECONDS
+            and len(gc.get_objects(generation=2)) > GROWTH_OBJECTS
+        )
+        if grown or now != self._frozen:
+            refreeze()
+            self._frozen = now
+            self._frozen_at = time.monotonic()
+
+
+def refreeze() -> None:
+    """Thaw, collect, freeze: in this order nothing that is garbage can pile up as frozen.
+
+    What running requests hold at that moment is frozen with the rest. It is freed when they let go
+    of it, or, if it refers to itself, the next time.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
+def warm(env: t.Any) -> None:
+    """Have an environment make what its first pages would have to wait for."""
+    # The names of Trac are looked up here, so that one that a later version lacks costs only this.
+    for module, component, use in (
+        ("trac.web.main", "RequestDispatcher", lambda found: list(found.handlers)),
+        ("trac.wiki.parser", "WikiParser", lambda found: found.rules),
+        ("trac.wiki.api", "WikiSystem", lambda found: found.pages),
+        ("trac.ticket.api", "TicketSystem", lambda found: found.fields),
+        ("trac.web.chrome", "Chrome", lambda found: list(map(found.load_template, TEMPLATES))),
+    ):
+        use(getattr(importlib.import_module(module), component)(env))
+    env.shutdown(threading.get_ident())  # as at the end of a request
+
+
+@functools.lru_cache(maxsize=100)
+def say(text: str) -> None:
+    """A line in Apache's error log, each only once."""
+    print(f"Trac in process {os.getpid()}: {text}", file=sys.stderr, flush=True)
+
+
+def recently_used(parent_directory: str, most: int) -> list[str]:
+    """The paths of so many environments, the ones whose files changed last in front."""
+    main = importlib.import_module("trac.web.main")
+    found = main.get_environments({"trac.env_parent_dir": parent_directory})
+    return sorted(found.values(), key=last_change, reverse=True)[:most]
+
+
+def last_change(path: str) -> float:
+    """When an environment's log, SQLite database or configuration changed last."""
+    latest = 0.0
+    for name in ("log", "db", "conf"):
+        with contextlib.suppress(OSError), os.scandir(os.path.join(path, name)) as entries:
+            latest = max([latest, *(entry.stat().st_mtime for entry in entries)])
+    return latest
+
+
+@functools.lru_cache(maxsize=None)
+def environments() -> Environments:
+    """Those of this process. From now on Trac looks for them there."""
+    backend = importlib.import_module("trac.db.pool").ConnectionPoolBackend
+    backend.shutdown = only_idle(backend.shutdown)
+    found = Environments()
+    importlib.import_module("trac.web.main").open_environment = found.open
+    return found
+
+
+def only_idle(shutdown: t.Callable[..., None]) -> t.Callable[..., None]:
+    """The pool's shutdown, which leaves connections to the threads that use them at that moment."""
+
+    @functools.wraps(shutdown)
+    def shutdown_idle(self: t.Any, tid: int | None = None) -> None:
+        if tid is None:
+            with self._available:
+                # Idle for ever, so that Trac finds them too old to be kept.
+                self._pool_time[:] = [0] * len(self._pool_time)
+        shutdown(self, threading.get_ident() if tid is None else tid)
+
+    return shutdown_idle
+
+
+@functools.lru_cache(maxsize=None)
+def keep(directory: str) -> None:
+    """Make once for the process what Trac makes on each request. Sites of a process share it.
+
+    :param directory: for compiled templates, which later processes use, too
+    """
+    keep_templates(directory)
+    keep_languages()
+    # Pages are handed over in pieces of 64 KiB instead of 4.
+    importlib.import_module("trac.web.api").Request.CHUNK_SIZE = 65536
+
+
+def keep_templates(directory: str) -> None:
+    """Keep compiled templates in a directory of the account, for all environments and processes."""
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+    except OSError as error:
+        say(f"compiled templates are not kept: {error}")
+        return
+    cache = importlib.import_module("jinja2").FileSystemBytecodeCache(directory)
+    for module in map(importlib.import_module, ("trac.web.chrome", "trac.web.main")):
+        module.jinja2env = functools.partial(module.jinja2env, bytecode_cache=cache)
+
+
+def keep_languages() -> None:
+    """Look for the languages that Trac speaks once, in its 40 directories, and read each once."""
+    translation = importlib.import_module("trac.util.translation")
+    if not translation.has_babel:
+        return
+    locales = tuple(translation.get_available_locales())
+    translation.get_available_locales = lambda: list(locales)  # callers add to it
+    translation.Translations = kept_translations(translation.Translations)
+
+
+def kept_translations(base: t.Any) -> t.Any:
+    """Babel's translations, which read each file once."""
+
+    class KeptTranslations(base):
+        _read: t.ClassVar[dict[tuple[t.Any, ...], t.Any]] = {}
+
+        @classmethod
+        def load(cls, dirname: t.Any = None, locales: t.Any = None, domain: t.Any = None) -> t.Any:
+            key = (dirname, str(locales), domain)
+            if key not in cls._read:
+                cls._read[key] = super().load(dirname, locales, domain)
+            found = cls._read[key]
+            if not isinstance(found, cls):
+                return found
+            # Trac adds other domains to it: the copy has a list of these of its own, not the texts.
+            copied = cls.__new__(cls)
+            copied.__dict__.update(found.__dict__)
+            copied._domains = dict(found._domains)
+            return copied
+
+    return KeptTranslations
+
+
+@functools.lru_cache(maxsize=None)
+def caretaker() -> Caretaker:
+    """The one thread of this process."""
+    thread = Caretaker(environments())
+    thread.start()
+    return thread
+
+
+def take_care(
+    environment: str | None, parent_directory: str | None, preload: int, freeze: bool
+) -> None:
+    """Preload and freeze for a site.
+
+    :param environment: path of the one environment, or None
+    :param parent_directory: path of the directory of all of them, or None
+    :param preload: how many environments are opened when the process starts, 0 for none
+    :param freeze: whether what stays is kept from the garbage collector
+    """
+    paths = [environment] if environment else recently_used(parent_directory or "", preload)
+    caretaker().freeze |= freeze
+    caretaker().preload(paths[:preload])

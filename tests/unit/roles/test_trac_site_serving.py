@@ -1,0 +1,316 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a site's script keeps ready: real Trac, each test in processes of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import typing as t
+
+import pytest
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_plan
+
+pytest.importorskip("trac")
+from trac.env import Environment
+
+FILES = pathlib.Path(__file__).parents[3] / "roles" / "trac_site" / "files"
+# What stands before the code of each test: the site's script, and a visitor.
+PRELUDE = """
+import gc, io, json, os, runpy, sys, threading, time, weakref
+
+def get(path, language=None):
+    environ = {
+        "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/trac", "PATH_INFO": path, "QUERY_STRING": "",
+        "SERVER_NAME": "h", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "h",
+        "REMOTE_ADDR": "127.0.0.1", "wsgi.version": (1, 0), "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(), "wsgi.errors": sys.stderr, "wsgi.multithread": True,
+        "wsgi.multiprocess": True, "wsgi.run_once": False,
+        "HTTP_COOKIE": "trac_form_token=0123456789abcdef",
+    }
+    if language:
+        environ["HTTP_ACCEPT_LANGUAGE"] = language
+    body, status = [], []
+    def start(line, headers, exc_info=None):
+        status.append(line)
+        return body.append
+    body.extend(application(environ, start))
+    return status[-1][:3], b"".join(body).decode()
+
+def wait_for(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+application = runpy.run_path(sys.argv[1])["application"]
+from trac.env import env_cache
+"""
+
+
+class Site:
+    """A site's script beside real environments, run in a Python process for each question."""
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        self.directory = directory
+        self.environments = directory / "environments"
+        self.errors = ""
+
+    def script(self, **options: object) -> pathlib.Path:
+        settings = {
+            "dir": str(self.directory / "sites"),
+            "marker": ".mine",
+            "cache_dir": str(self.directory / "cache"),
+            "environments_dir": str(self.environments),
+            "user": "trac",
+            "apache_user": "www-data",
+            "hello_world_path": "",
+            "host": "localhost",
+            "port": 80,
+            "base_url": "http://127.0.0.1",
+        }
+        there = [{"name": path.name} for path in self.environments.iterdir()]
+        plan = _site_plan.site_plan([{"name": "a", **options}], there, settings)
+        script = pathlib.Path(plan["sites"][0]["script_path"])
+        script.parent.mkdir(parents=True, exist_ok=True)
+        source = (FILES / "trac.wsgi").read_text(encoding="utf-8")
+        script.write_text(_site_plan.wsgi_script(source, plan["sites"][0]), encoding="utf-8")
+        shutil.copy(FILES / "trac_serving.py", script.parent)
+        return script
+
+    def ask(self, code: str, **options: object) -> t.Any:
+        """What the code prints last, as JSON, in a process that has loaded the site's script."""
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", PRELUDE + code, str(self.script(**options))],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+        )
+        assert done.returncode == 0, done.stderr
+        self.errors = done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def configure(self, old: str, new: str) -> None:
+        """Change the environment's trac.ini."""
+        file = self.environments / "one" / "conf" / "trac.ini"
+        text = file.read_text(encoding="utf-8")
+        assert old in text
+        file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    directory = tmp_path_factory.mktemp("made")
+    options = [("project", "name", "Made"), ("header_logo", "src", "")]
+    Environment(str(directory / "one"), create=True, options=options).shutdown()
+    return directory
+
+
+@pytest.fixture
+def site(made: pathlib.Path, tmp_path: pathlib.Path) -> Site:
+    shutil.copytree(made, tmp_path / "environments")
+    return Site(tmp_path)
+
+
+def used(site: Site, name: str, seconds: int) -> None:
+    """Copy the environment, as one that was last used at that time."""
+    copy = site.environments / name
+    shutil.copytree(site.environments / "one", copy)
+    for file in copy.rglob("*"):
+        os.utime(file, (seconds, seconds))
+
+
+def test_environment_is_open_before_the_first_request(site: Site) -> None:
+    opened = "print(json.dumps([os.path.basename(path) for path in env_cache]))"
+    assert site.ask(opened, environment="one") == ["one"]
+    assert site.ask(opened, environment="one", preload=0) == []
+
+
+def test_environments_used_last_are_opened_first(site: Site) -> None:
+    for number in range(4):
+        used(site, f"p{number}", 1_000_000 + number)
+    (site.environments / ".tracignore").write_text("one\n", encoding="utf-8")
+    opened = "print(json.dumps([os.path.basename(path) for path in env_cache]))"
+    assert site.ask(opened, preload=2) == ["p3", "p2"]
+
+
+def test_broken_environment_is_named_and_stops_nobody(site: Site) -> None:
+    used(site, "broken", 2_000_000_000)
+    (site.environments / "broken" / "VERSION").write_text("no environment", encoding="utf-8")
+    code = "print(json.dumps([[os.path.basename(p) for p in env_cache], get('/one')[0]]))"
+    assert site.ask(code) == [["one"], "200"]
+    assert "environments/broken cannot be opened ahead" in site.errors
+
+
+def test_visitor_sees_why_an_environment_does_not_open(site: Site) -> None:
+    site.configure("database = sqlite:db/trac.db", "database = nonsense:x")
+    status, page = site.ask("print(json.dumps(get('/')))", environment="one")
+    assert status == "500"
+    assert "nonsense" in page
+
+
+def test_changed_configuration_is_read_without_a_request(site: Site) -> None:
+    code = """
+(path, old), = env_cache.items()
+file = os.path.join(path, "conf", "trac.ini")
+gone = weakref.ref(old)
+del old
+with open(file) as stream:
+    text = stream.read()
+with open(file, "w") as stream:
+    stream.write(text.replace("name = Made", "name = Renamed"))
+os.utime(file, (1, 1))
+wait_for(lambda: env_cache[path].project_name == "Renamed")
+wait_for(lambda: gone() is None)
+print(json.dumps("Renamed" in get("/")[1]))
+"""
+    assert site.ask(code, environment="one") is True
+
+
+def test_request_sees_a_change_at_once(site: Site) -> None:
+    code = """
+path, = env_cache
+file = os.path.join(path, "conf", "trac.ini")
+with open(file) as stream:
+    text = stream.read()
+seen = []
+for number in range(20):
+    with open(file, "w") as stream:
+        stream.write(text.replace("name = Made", f"name = Name {number}."))
+    os.utime(file, (number + 1, number + 1))
+    seen.append(f"Name {number}." in get("/")[1])
+print(json.dumps(seen))
+"""
+    assert site.ask(code, environment="one") == [True] * 20
+
+
+def test_memory_over_reloads_is_bounded(site: Site) -> None:
+    code = """
+import trac_serving
+trac_serving.ROUND_SECONDS = 3600  # the thread rests; its rounds are made here
+thread = trac_serving.caretaker()
+time.sleep(1.5)
+path, = env_cache
+file = os.path.join(path, "conf", "trac.ini")
+def objects():
+    return len(gc.get_objects()) + gc.get_freeze_count()
+counts = []
+for number in range(40):
+    os.utime(file, (number, number))
+    assert get("/")[0] == "200"
+    thread.look_around([])
+    counts.append(objects())
+print(json.dumps(counts))
+"""
+    counts = site.ask(code, environment="one")
+    assert counts[-1] < counts[5] * 1.05
+
+
+def test_what_stays_is_frozen(site: Site) -> None:
+    code = """
+wait_for(lambda: gc.get_freeze_count() > 0)
+get("/"); get("/")
+gc.collect()
+print(json.dumps([gc.get_freeze_count(), len(gc.get_objects())]))
+"""
+    frozen, seen = site.ask(code, environment="one")
+    assert frozen > 40_000
+    assert seen < frozen / 5
+    code = "time.sleep(1.5); get('/'); print(json.dumps(gc.get_freeze_count()))"
+    assert site.ask(code, environment="one", freeze=False) == 0
+
+
+def test_all_can_be_switched_off(site: Site) -> None:
+    code = """
+print(json.dumps([get("/")[0], [thread.name for thread in threading.enumerate()], len(env_cache)]))
+"""
+    off = site.ask(code, environment="one", freeze=False, preload=0, reuse=False)
+    assert off == ["200", ["MainThread"], 1]
+    assert not (site.directory / "cache" / "a" / "templates").exists()
+
+
+def test_pages_are_the_same_in_all_languages(site: Site) -> None:
+    pytest.importorskip("babel")
+    # None of these pages says how old something is.
+    code = """
+languages = ("", "de", "fr;q=0.9,en", "zh-CN", "xx", "de", "en")
+paths = ("/search", "/query", "/prefs", "/about")
+print(json.dumps([get(path, language)[1] for language in languages for path in paths]))
+"""
+    pages = site.ask(code, environment="one")
+    assert pages == site.ask(code, environment="one", reuse=False)
+    assert "Suche" in pages[4]
+
+
+def test_texts_of_one_environment_do_not_reach_another(site: Site) -> None:
+    pytest.importorskip("babel")
+    code = """
+from babel.support import NullTranslations
+from trac.util import translation
+directory = translation.pkg_resources.resource_filename("trac", "locale")
+mine = translation.Translations.load(directory, "de")
+other = translation.Translations.load(directory, "de", "tracini")
+mine.add(other)
+again = translation.Translations.load(directory, "de")
+print(json.dumps(["tracini" in mine._domains, "tracini" in again._domains,
+                  again.gettext("Search"), mine._catalog is again._catalog]))
+"""
+    assert site.ask(code, environment="one") == [True, False, "Suche", True]
+
+
+def test_templates_are_compiled_once_for_all_processes(site: Site) -> None:
+    kept = site.directory / "cache" / "a" / "templates"
+    site.ask("print(json.dumps(get('/')[0]))", environment="one")
+    assert kept.stat().st_mode & 0o077 == 0
+    files = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
+    assert len(files) > 5
+    template = site.environments / "one" / "templates" / "site_header.html"
+    for number in range(2):
+        template.write_text(f"<p>Header {number}</p>", encoding="utf-8")
+        os.utime(template, (1, 1))
+        assert f"Header {number}" in site.ask("print(json.dumps(get('/')[1]))", environment="one")
+    assert {path: path.stat().st_mtime_ns for path in files} == files
+
+
+def test_directory_that_cannot_be_written_only_costs_time(site: Site) -> None:
+    (site.directory / "cache").write_text("no directory", encoding="utf-8")
+    assert site.ask("print(json.dumps(get('/')[0]))", environment="one") == "200"
+    assert "compiled templates are not kept" in site.errors
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_requests_are_served_while_environments_are_reloaded(site: Site, on: bool) -> None:
+    code = """
+import trac_serving
+trac_serving.ROUND_SECONDS = 0.01
+get("/")
+path, = env_cache
+file = os.path.join(path, "conf", "trac.ini")
+found, over = [], threading.Event()
+def visitor():
+    while not over.is_set():
+        found.append(get("/")[0])
+threads = [threading.Thread(target=visitor) for _number in range(4)]
+for thread in threads:
+    thread.start()
+for number in range(15):
+    os.utime(file, (number, number))
+    time.sleep(0.2)
+over.set()
+for thread in threads:
+    thread.join()
+print(json.dumps([sorted(set(found)), len(found)]))
+"""
+    options = {} if on else {"freeze": False, "preload": 0, "reuse": False}
+    statuses, count = site.ask(code, environment="one", **options)
+    assert statuses == ["200"]
+    assert count > 20
