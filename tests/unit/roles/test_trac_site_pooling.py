@@ -135,6 +135,10 @@ class Site:
         main = types.ModuleType("trac.web.main")
         main.dispatch_request = lambda environ, _start: environ["page"]()  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "trac.web.main", main)
+        # Environments and what is kept of them have their own tests.
+        serving = types.ModuleType("trac_serving")
+        serving.environments = lambda: None  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "trac_serving", serving)
         for name in ("PYTHON_EGG_CACHE", "TRAC_DB_POOL_SIZE"):
             monkeypatch.setenv(name, "")
         self.application = self.load()
@@ -142,6 +146,7 @@ class Site:
     def load(self) -> t.Any:
         """Run the script, as mod_wsgi does once for each site in an interpreter."""
         site = {"name": "a", "environment": "one", "pooling": self.pooling, "pool_size": self.size}
+        site.update(preload=0, freeze=False, reuse=False)
         (completed,) = _site_plan.site_plan([site], [{"name": "one"}], SETTINGS)["sites"]
         names: dict[str, t.Any] = {}
         exec(compile(_site_plan.wsgi_script(SOURCE, completed), "trac.wsgi", "exec"), names)

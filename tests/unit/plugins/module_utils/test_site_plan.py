@@ -241,6 +241,12 @@ class Script:
         main = types.ModuleType("trac.web.main")
         main.dispatch_request = self.dispatch  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "trac.web.main", main)
+        # What it does is tested with Trac itself, in tests/unit/roles.
+        self.served: list[tuple[str, tuple[Any, ...]]] = []
+        serving = types.ModuleType("trac_serving")
+        for function in ("environments", "keep", "take_care"):
+            setattr(serving, function, lambda *given, of=function: self.served.append((of, given)))
+        monkeypatch.setitem(sys.modules, "trac_serving", serving)
         monkeypatch.setenv("PYTHON_EGG_CACHE", "/nowhere")
         monkeypatch.setenv("TRAC_DB_POOL_SIZE", "")
         monkeypatch.setattr(sys, "path", list(sys.path))
@@ -300,6 +306,18 @@ def test_no_user_stays_no_user(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_pooling(monkeypatch: pytest.MonkeyPatch, pooling: str, poolable: bool) -> None:
     script = Script(monkeypatch, pooling=pooling)
     assert [backend.poolable for backend in script.backends.values()] == [poolable, poolable]
+
+
+def test_what_is_switched_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Script(monkeypatch, egg_cache="/eggs").served == [
+        ("environments", ()),
+        ("keep", ("/eggs/templates",)),
+        ("take_care", ("/srv/trac/environments/one", None, 10, True)),
+    ]
+    some = Script(monkeypatch, environment="", preload=3, freeze=False, reuse=False).served
+    assert some[1:] == [("take_care", (None, "/srv/trac/environments", 3, False))]
+    none = Script(monkeypatch, preload=0, freeze=False, reuse=False).served
+    assert none == [("environments", ())]
 
 
 def test_drivers_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
