@@ -9,9 +9,6 @@ import dataclasses
 import re
 import typing as t
 
-# Apache's own processes, in which embedded sites run, on Debian: 150 workers, 25 in each process.
-APACHE_PROCESSES = 6
-
 _LOCAL = re.compile(r"\w+://(localhost:|127\.|::1|\[::1\]|/)")
 
 
@@ -105,7 +102,7 @@ def pools(sites: t.Iterable[t.Mapping[str, t.Any]], environments: t.Iterable[str
         inside = site["mode"] == "embedded"
         pool = Pool(
             f"site {site['name']}",
-            APACHE_PROCESSES if inside else site["processes"],
+            site["processes"],
             site["threads"],
             site["pool_size"],
             site["pooling"],

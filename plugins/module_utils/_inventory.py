@@ -35,6 +35,12 @@ _HOST = re.compile(
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
 _PATH = re.compile(r"/[A-Za-z0-9._/+@-]*\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+# Timeouts of a site: the key, the least, the most. Before it is up, a process may preload.
+_SITE_SECONDS = (
+    ("queue_timeout", 1, 3600),
+    ("request_timeout", 1, 86400),
+    ("startup_timeout", 30, 3600),
+)
 _DATABASE = re.compile(r"(sqlite|postgres|mysql):\S")
 
 
@@ -207,6 +213,11 @@ def site_problems(
                 f"{where}.preload is {site['preload']!r}; it has to be a number of environments, "
                 "0 for none."
             )
+        for key, least, most in _SITE_SECONDS:
+            if site.get(key) is not None and not least <= int(site[key]) <= most:
+                problems.append(
+                    f"{where}.{key} is {site[key]!r}; allowed are {least} to {most} seconds."
+                )
         problems += _site_pooling(where, site)
         if "\x00" in str(site.get("extra_directives", "")):
             problems.append(f"{where}.extra_directives holds a NUL character.")
@@ -241,7 +252,7 @@ def _site_pooling(where: str, site: t.Mapping[str, t.Any]) -> Problems:
     size = _site_plan.pool_size(site)
     if site.get("mode") != "embedded" and not problems and _site_plan.threads(site) > size:
         problems.append(
-            f"{where}.threads is {site.get('threads', 5)!r}, and the pool of database connections "
+            f"{where}.threads is {_site_plan.threads(site)}, and the pool of database connections "
             f"that they share has {size}; a thread that finds none free waits without a time "
             f"limit or fails. {remedy}"
         )

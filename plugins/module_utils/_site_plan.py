@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_size
+
 Dict = t.Dict[str, t.Any]
 
 _DEFAULTS: Dict = {
@@ -18,12 +20,15 @@ _DEFAULTS: Dict = {
     "mode": "daemon",
     "pooling": "enabled",
     "script": "generated",
-    "processes": 2,
-    "threads": 5,
+    "threads": _site_size.THREADS,
     "pool_size": 0,
     "preload": 10,
     "freeze": True,
     "reuse": True,
+    # Seconds. Longer than a start, so that a visitor who comes meanwhile is served.
+    "queue_timeout": 20,
+    "request_timeout": 60,
+    "startup_timeout": 30,
     "egg_cache": "",
     "extra_site_directories": [],
     "extra_directives": "",
@@ -31,8 +36,8 @@ _DEFAULTS: Dict = {
 
 # Trac's own size of its pool of database connections, which is one for each process.
 TRAC_POOL_SIZE = 10
-# Threads of one of Apache's own processes, for embedded sites: the default of its threaded MPMs.
-APACHE_THREADS = 25
+# The least that mod_wsgi waits for a part of a response.
+_SOCKET_TIMEOUT = 60
 
 # What decides how many connections the processes of a site can open.
 _POOL_KEYS = ("name", "mode", "processes", "pool_size", "pooling", "environment")
@@ -123,7 +128,7 @@ def pool_size(site: t.Mapping[str, t.Any]) -> int:
 def threads(site: t.Mapping[str, t.Any]) -> int:
     """How many requests a process of a site serves at the same time."""
     if site.get("mode") == "embedded":
-        return APACHE_THREADS
+        return _site_size.APACHE_THREADS
     return int(site.get("threads") or _DEFAULTS["threads"])
 
 
@@ -134,7 +139,14 @@ def site_plan(
 ) -> Dict:
     """Everything that follows from the inventory, in the order in which it is written."""
     present = [item for item in environments if item.get("state", "present") == "present"]
-    completed = [_complete(site, present, settings) for site in sites]
+    # What is not known of the host is 0.
+    cores, memory_mb, workers = (
+        int(settings.get(key) or 0) for key in ("cores", "memory_mb", "apache_workers")
+    )
+    daemons = sum(site.get("mode") != "embedded" for site in sites)
+    size = _site_size.processes(daemons, cores, memory_mb)
+    completed = [_complete(site, present, settings, size) for site in sites]
+    apache = _apache(completed, workers or _site_size.APACHE_WORKERS)
     hosts = _virtual_hosts(completed, settings)
     return {
         "sites": completed,
@@ -145,22 +157,45 @@ def site_plan(
         ],
         "embedded": any(site["mode"] == "embedded" for site in completed),
         "default_host": any(not host["server_name"] for host in hosts),
-        "pools": [
-            {**{key: site[key] for key in _POOL_KEYS}, "threads": threads(site)}
-            for site in completed
-        ],
+        "apache": apache,
+        "pools": [_pool(site, apache) for site in completed],
         "checks": _checks(completed, hosts, present, settings),
         "urls": {site["name"]: _urls(site, settings) for site in completed},
     }
+
+
+def _apache(sites: t.Sequence[Dict], workers: int) -> Dict:
+    """Apache's own workers, given how many its configuration has without this role."""
+    groups = [
+        _site_size.Group(int(site["processes"]), int(site["threads"]))
+        for site in sites
+        if site["mode"] == "daemon"
+    ]
+    wanted = max(workers, _site_size.apache_workers(groups))
+    return {
+        "workers": wanted,
+        "more_workers": wanted > workers,
+        "processes": -(-wanted // _site_size.APACHE_THREADS),
+        "waiting": _site_size.waiting(groups),
+    }
+
+
+def _pool(site: t.Mapping[str, t.Any], apache: t.Mapping[str, t.Any]) -> Dict:
+    """What decides how many connections a site can open, in its processes or in Apache's."""
+    pool = {**{key: site[key] for key in _POOL_KEYS}, "threads": threads(site)}
+    if site["mode"] == "embedded":
+        pool["processes"] = apache["processes"]
+    return pool
 
 
 def _complete(
     site: t.Mapping[str, t.Any],
     present: t.Sequence[t.Mapping[str, t.Any]],
     settings: t.Mapping[str, t.Any],
+    processes: int,
 ) -> Dict:
     given = {key: value for key, value in site.items() if value is not None}
-    full: Dict = {**_DEFAULTS, **given}
+    full: Dict = {**_DEFAULTS, "processes": processes, **given}
     directory = f"{settings['dir']}/{full['name']}"
     parent = settings["environments_dir"].rstrip("/")
     one = full["environment"]
@@ -176,6 +211,8 @@ def _complete(
         parent_directory=None if one else parent,
         served=served,
         pool_size=pool_size(full),
+        # Otherwise Apache would give up before the time of a long request is over.
+        socket_timeout=max(_SOCKET_TIMEOUT, int(full["request_timeout"])),
         account=settings["apache_user"] if full["mode"] == "embedded" else settings["user"],
         process_group="%{GLOBAL}" if full["mode"] == "embedded" else f"trac-{full['name']}",
         # For AliasMatch where the environment's name stands between mount and chrome.

@@ -65,8 +65,8 @@ options:
         default: daemon
       processes:
         description:
-          - The number of its processes. For V(embedded) it is taken to be 6, with which Apache on
-            Debian serves its 150 visitors at a time.
+          - The number of its processes. For V(embedded), the number of Apache's own, which are 6
+            with the 150 workers that it has on Debian.
         type: int
         default: 2
       threads:

@@ -159,6 +159,8 @@ def site_problems(sites: object, **more: str) -> list[str]:
         [site(mount="/a/b-c.d_e~f", server_name="trac.example.org", server_aliases=["t"])],
         [site(pooling="per_request", pool_size=6, threads=6)],
         [site(threads=40)],
+        [site(queue_timeout=1, request_timeout=3600, startup_timeout=30)],
+        [site(processes=None, pool_size=None)],
         [site(script="deployed", pooling="enabled", pool_size=None, threads=10)],
         [
             site(mode="embedded", pooling="per_request", threads=90),
@@ -196,6 +198,10 @@ def test_good_sites(sites: object) -> None:
         ([site(pooling=5)], ["trac_sites[0]", "enabled", "disabled"]),
         ([site(port=80)], ["trac_sites[0] has the unknown key port", "mount"]),
         ([site(processes=0)], ["trac_sites[0].processes is 0"]),
+        ([site(queue_timeout=0)], ["trac_sites[0].queue_timeout is 0", "1 to 3600 seconds"]),
+        ([site(request_timeout=-1)], ["trac_sites[0].request_timeout", "1 to 86400 seconds"]),
+        ([site(startup_timeout=10)], ["trac_sites[0].startup_timeout is 10", "30 to 3600"]),
+        ([site(startup_timeout="soon")], ["trac_sites[0]", "startup_timeout", "int"]),
         ([site(pool_size=0)], ["trac_sites[0].pool_size is 0"]),
         ([site(pool_size=4)], ["trac_sites[0].threads is 5", "has 4", "Leave pool_size out"]),
         (

@@ -119,6 +119,49 @@ def test_the_pool_has_room_for_each_thread(site: dict[str, Any], size: int) -> N
     assert plan({"name": "a", **site})["sites"][0]["pool_size"] == size
 
 
+def test_the_number_of_processes_follows_from_the_host() -> None:
+    sites: list[dict[str, Any]] = [
+        {"name": "a"},
+        {"name": "b", "mount": "/b", "processes": 7},
+        {"name": "c", "mount": "/c", "mode": "embedded"},
+    ]
+    found = plan(*sites, cores="6", memory_mb="16000")["sites"]
+    assert [site["processes"] for site in found[:2]] == [3, 7]
+    assert plan(*sites, cores="6", memory_mb="900")["sites"][0]["processes"] == 1
+
+
+@pytest.mark.parametrize(
+    ("sites", "there", "workers", "more"),
+    [
+        ([{}], "0", 150, False),
+        ([{"processes": 16}], "150", 225, True),
+        ([{"processes": 16}], "400", 400, False),
+        ([{"processes": 16}], "50", 225, True),
+        ([{}], "50", 150, True),
+        ([{"processes": 16, "mode": "embedded"}], "150", 150, False),
+    ],
+)
+def test_apache_has_workers_for_all_sites(
+    sites: list[dict[str, Any]], there: str, workers: int, more: bool
+) -> None:
+    apache = plan(*({"name": "a", **site} for site in sites), apache_workers=there)["apache"]
+    assert (apache["workers"], apache["more_workers"]) == (workers, more)
+
+
+def test_embedded_sites_have_as_many_processes_as_apache() -> None:
+    found = plan(
+        {"name": "a", "mode": "embedded"},
+        {"name": "b", "processes": 16, "mount": "/b"},
+    )
+    assert [(pool["processes"], pool["threads"]) for pool in found["pools"]] == [(9, 25), (16, 5)]
+
+
+@pytest.mark.parametrize(("seconds", "socket"), [(None, 60), (5, 60), (300, 300)])
+def test_apache_waits_for_a_long_request(seconds: int | None, socket: int) -> None:
+    (site,) = plan({"name": "a", "request_timeout": seconds})["sites"]
+    assert (site["request_timeout"], site["socket_timeout"]) == (seconds or 60, socket)
+
+
 def test_an_embedded_site_runs_as_apache() -> None:
     found = plan({"name": "trac", "mode": "embedded"})
     assert found["embedded"]
