@@ -56,6 +56,22 @@ _MARKER_TEXT = (
     "together with its site.\n"
 )
 
+# As mod_asis sends it, whatever status has led to it.
+_BUSY_PAGE = """\
+Status: 503 Service Unavailable
+Retry-After: 10
+Cache-Control: no-store
+Content-Type: text/html; charset=utf-8
+
+<!DOCTYPE html>
+<html lang="en">
+<head><title>Busy</title></head>
+<body>
+<p>This site has more to do than it can at the moment. Please try again in a few seconds.</p>
+</body>
+</html>
+"""
+
 
 class PlanError(ValueError):
     """Values that cannot be put into a file, in words for the user."""
@@ -155,6 +171,7 @@ def site_plan(
             {"path": f"{site['directory']}/{settings['marker']}", "content": _MARKER_TEXT}
             for site in completed
         ],
+        "busy_pages": [{"path": site["busy_page"], "content": _BUSY_PAGE} for site in completed],
         "embedded": any(site["mode"] == "embedded" for site in completed),
         "default_host": any(not host["server_name"] for host in hosts),
         "apache": apache,
@@ -207,6 +224,7 @@ def _complete(
         directory=directory,
         script_path=f"{directory}/trac.wsgi",
         static_path=f"{directory}/htdocs/common",
+        busy_page=f"{directory}/busy.asis",
         environment_path=f"{parent}/{one}" if one else None,
         parent_directory=None if one else parent,
         served=served,
