@@ -25,8 +25,8 @@ _DEFAULTS: Dict = {
     "preload": 10,
     "freeze": True,
     "reuse": True,
-    # Seconds. Longer than a start, so that a visitor who comes meanwhile is served.
-    "queue_timeout": 20,
+    # Seconds. A visitor who comes while the processes start is served when they have.
+    "queue_timeout": 30,
     "request_timeout": 60,
     "startup_timeout": 30,
     "egg_cache": "",
