@@ -26,7 +26,7 @@ def ask(url, host, title):
         with urllib.request.urlopen(request, timeout=60) as response:
             text = html.unescape(response.read().decode())
     except urllib.error.HTTPError as error:
-        return f"{url}: {error.code} {error.read()[:200]}"
+        return f"{url}: {error.code} (Retry-After {error.headers['Retry-After']})"
     except OSError as error:
         return f"{url}: {error!r}"
     return "good" if title in text else f"{url}: another title"
