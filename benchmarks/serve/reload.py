@@ -1,0 +1,86 @@
+"""What visitors notice of a reload: reload.py UNIT TITLE URL FILE.
+
+FILE is the trac.ini of the page's environment. Prints milliseconds: a warm page, the first one
+after a graceful restart when all processes are new ones, the slowest while a restart goes on, the
+slower of two after FILE was touched; and how many requests failed in ten restarts under load.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import statistics
+import sys
+import time
+
+import service
+
+TIMES = 3
+RELOADS = 10
+PAUSE = 2  # seconds between two
+
+
+def renewed(trac: service.Service) -> None:
+    """Reload, and wait until every old process is gone and as many new ones are there."""
+    old = trac.processes()
+    trac.reload()
+    for _time in range(3000):
+        now = trac.processes()
+        if not now & old and len(now) == len(old):
+            return
+        time.sleep(0.01)
+    sys.exit(f"{trac.unit}: still the old processes")
+
+
+def first(trac: service.Service, url: str) -> float:
+    renewed(trac)
+    return service.fetch(url)[0]
+
+
+def slowest(trac: service.Service, url: str, seconds: float = 5) -> float:
+    trac.reload()
+    end = time.monotonic() + seconds
+    found = [service.fetch(url)[0]]
+    while time.monotonic() < end:
+        found.append(service.fetch(url)[0])
+    return max(found)
+
+
+def touched(url: str, file: pathlib.Path) -> float:
+    """The slower of two: the first of each process, when they take turns."""
+    service.median_of(url, 20)
+    file.touch()
+    return max(service.fetch(url)[0], service.fetch(url)[0])
+
+
+def failed(trac: service.Service, url: str) -> dict[str, float]:
+    # Connections that are kept may always be closed before the next request is on its way.
+    headers = ("Connection: close",)
+    running = service.start_wrk(url, PAUSE * (RELOADS + 1), connections=4, headers=headers)
+    for _time in range(RELOADS):
+        time.sleep(PAUSE)
+        trac.reload()
+    found = service.end_wrk(running)
+    return {"failed": found["broken"] + found["refused"], "requests": found["answers"]}
+
+
+def main() -> None:
+    unit, title, url, file = sys.argv[1:]
+    trac = service.Service(unit, title)
+    service.median_of(url, 20)
+
+    def several(how: str) -> float:
+        calls = {
+            "first": lambda: first(trac, url),
+            "slowest": lambda: slowest(trac, url),
+            "touched": lambda: touched(url, pathlib.Path(file)),
+        }
+        return statistics.median(calls[how]() for _time in range(TIMES))
+
+    found = {"warm": service.median_of(url, 40)}
+    found.update({how: several(how) for how in ("first", "slowest", "touched")})
+    print(json.dumps({**found, **failed(trac, url)}))
+
+
+if __name__ == "__main__":
+    main()
