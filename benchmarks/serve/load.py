@@ -1,6 +1,7 @@
 """Put load on one page or, as load.py --warm, ask for several pages first.
 
-load.py UNIT TITLE URL SECONDS EXACT prints what wrk has found and what the Trac processes used.
+load.py UNIT TITLE URL SECONDS EXACT prints what wrk has found and what the Trac processes used. A
+slow page takes more than SECONDS, so that it is answered often enough.
 load.py --warm URL TEXT [URL TEXT...] waits for the first page and fetches each as often as there
 are connections, at the same time. A page without its text ends the benchmark.
 """
@@ -9,12 +10,16 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import os
 import socket
 import sys
 import time
 import urllib.parse
 
 import service
+
+ANSWERS = 4 * service.CONNECTIONS
+LONGEST = 120
 
 
 def wait(url: str) -> None:
@@ -46,8 +51,14 @@ def warm(pages: list[tuple[str, str]]) -> None:
 
 def load(unit: str, title: str, url: str, seconds: int, exact: bool) -> dict[str, float]:
     trac = service.Service(unit, title)
-    before, processes = trac.cpu(), trac.processes()
-    found = service.end_wrk(service.start_wrk(url, seconds, exact=exact))
+    needed = service.median_of(url, 3) / 1000 * ANSWERS / (os.cpu_count() or 1)
+    seconds, found = max(seconds, round(needed)), {"answers": 0.0}
+    while found["answers"] < 2 * service.CONNECTIONS:
+        before, processes = trac.cpu(), trac.processes()
+        found = service.end_wrk(service.start_wrk(url, seconds, exact=exact))
+        if found["broken"] or found["refused"] or seconds > LONGEST:
+            sys.exit(f"{url}: {found}")
+        seconds *= 2
     # Nobody knows what processes have used that are gone.
     same = trac.processes() == processes
     found["cpu"] = (trac.cpu() - before) * 1000 / found["answers"] if same else 0.0
