@@ -18,7 +18,7 @@ import urllib.parse
 
 import service
 
-ANSWERS = 4 * service.CONNECTIONS
+ANSWERS = 3 * service.CONNECTIONS
 LONGEST = 120
 
 
