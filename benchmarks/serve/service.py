@@ -70,7 +70,7 @@ def fetch(url: str) -> tuple[float, str]:
     request = urllib.request.Request(url, headers={"Cookie": COOKIE})
     begin = time.perf_counter()
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=300) as answer:
             text = answer.read()
     except (urllib.error.URLError, OSError) as error:
         sys.exit(f"{url}: {error}")
