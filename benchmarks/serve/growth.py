@@ -29,7 +29,7 @@ def over_requests(trac: service.Service, url: str, requests: int) -> list[tuple[
         done += int(load["answers"])
         found.append((done, look(trac)))
     # A dozen of them are enough.
-    return found[:: max(len(found) // STEPS, 1)] + found[-1:]
+    return found[: -1 : max(len(found) // STEPS, 1)] + found[-1:]
 
 
 def over_reloads(
