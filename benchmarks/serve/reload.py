@@ -18,7 +18,7 @@ import service
 
 TIMES = 3
 RELOADS = 10
-PAUSE = 2  # seconds between two
+PAUSE = 8  # seconds between two, in which the processes of both sites can start
 PATIENCE = 60
 
 
