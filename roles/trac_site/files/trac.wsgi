@@ -163,6 +163,7 @@ def serve_well():
     serving = importlib.import_module("trac_serving")
     serving.environments()
     if SETTINGS["reuse"]:
+        importlib.import_module("trac_packages").keep_packages()
         pages = importlib.import_module("trac_pages")
         pages.keep(os.path.join(SETTINGS["egg_cache"], "templates"))
     if SETTINGS["preload"] or SETTINGS["freeze"]:

@@ -46,9 +46,30 @@ def keep_templates(directory: str) -> None:
     except OSError as error:
         print(f"Compiled templates are not kept: {error}", file=sys.stderr, flush=True)
         return
-    cache = importlib.import_module("jinja2").FileSystemBytecodeCache(directory)
+    cache = kept_code(importlib.import_module("jinja2").FileSystemBytecodeCache)(directory)
     for module in map(importlib.import_module, ("trac.web.chrome", "trac.web.main")):
         module.jinja2env = functools.partial(module.jinja2env, bytecode_cache=cache)
+
+
+def kept_code(base: t.Any) -> t.Any:
+    """Jinja's compiled templates in a directory, which reads each file once for all environments."""
+
+    class KeptCode(base):
+        _kept: t.ClassVar[dict[str, tuple[str, t.Any]]] = {}
+
+        def load_bytecode(self, bucket: t.Any) -> None:
+            checksum, code = self._kept.get(bucket.key, ("", None))
+            if checksum == bucket.checksum:
+                bucket.code = code
+                return
+            super().load_bytecode(bucket)
+            self._kept[bucket.key] = (bucket.checksum, bucket.code)
+
+        def dump_bytecode(self, bucket: t.Any) -> None:
+            super().dump_bytecode(bucket)
+            self._kept[bucket.key] = (bucket.checksum, bucket.code)
+
+    return KeptCode
 
 
 @functools.lru_cache(maxsize=None)

@@ -7,7 +7,7 @@ Preloading: environments are opened when the process starts, before Apache gives
 Freezing: Trac has Python's garbage collector walk all objects of the process at the end of each
 request, which takes longer than making most pages. What stays is taken out of its sight.
 Both are the work of one thread, so that no request waits for them.
-What is kept for pages is in trac_pages.py.
+What is kept for pages is in trac_pages.py, what is known of plugins in trac_packages.py.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ import time
 import typing as t
 import weakref
 
-# How often the thread looks around.
-ROUND_SECONDS = 1.0
-# How long the start of a process waits for its environments; the rest is opened while it serves.
+# How often the thread looks around, and how many times as long as a round took it rests at least.
+ROUND_SECONDS = 0.1
+REST = 20
+# How long the start of a process waits for its first environment.
 START_SECONDS = 10.0
 # Objects that have outlived a collection since the last freeze and that are worth another one;
-# walking them takes about a millisecond. Not more often than this, because freezing walks all.
+# walking them takes about a millisecond. Not more often than this, because it walks all objects,
+# and pages wait for that; unless so many environments were replaced, which may be garbage.
 GROWTH_OBJECTS = 2000
 GROWTH_SECONDS = 10.0
+REPLACED = 20
 # Python looks for garbage by itself when so many objects more have been made than let go; its own
 # 700 has a long page walked again and again while it is made. Trac looks after each request.
 YOUNG_OBJECTS = 50_000
@@ -140,30 +143,36 @@ class Caretaker(threading.Thread):
         self._failed: dict[str, t.Any] = {}
         # By path: the environment as it was when all was frozen.
         self._frozen: dict[str, t.Any] = {}
-        self._frozen_at = 0.0
+        # How many were frozen since garbage was looked for, and when that was.
+        self._unsearched = 0
+        self._searched_at = time.monotonic()
 
     def preload(self, paths: list[str]) -> None:
-        """Wait until these environments are open, but not longer than START_SECONDS."""
+        """Wait for the first of these environments; the others are opened while pages are served."""
         done = threading.Event()
         self._orders.put((paths, done))
         done.wait(START_SECONDS)
 
     def run(self) -> None:
+        rest = 0.0
         while True:
+            begin = time.thread_time()
             try:
-                paths, done = self._orders.get(timeout=ROUND_SECONDS)
+                paths, done = self._orders.get(timeout=max(ROUND_SECONDS, rest))
             except queue.Empty:
                 self.look_around([])
             else:
-                self.look_around(paths)
+                self.look_around(paths[:1])
                 done.set()
+                self.look_around(paths[1:])
+            rest = REST * (time.thread_time() - begin)
 
     def look_around(self, paths: list[str]) -> None:
         """One round: open these environments, and those that have changed; freeze what is new."""
         for path in [*paths, *self._environments.paths()]:
             self._open(path)
         if self.freeze:
-            self._refreeze_if_useful()
+            self._freeze_what_is_new()
 
     def _open(self, path: str) -> None:
         time_of_change = change_time(path)
@@ -177,16 +186,20 @@ class Caretaker(threading.Thread):
         else:
             self._failed.pop(path, None)
 
-    def _refreeze_if_useful(self) -> None:
+    def _freeze_what_is_new(self) -> None:
+        """Freeze new environments at once, which takes no time, and look for garbage later."""
         now = self._environments.references()
-        grown = (
-            time.monotonic() - self._frozen_at > GROWTH_SECONDS
-            and len(gc.get_objects(generation=2)) > GROWTH_OBJECTS
-        )
-        if grown or now != self._frozen:
-            refreeze()
+        new = sum(env != self._frozen.get(path) for path, env in now.items())
+        if new:
+            gc.freeze()
             self._frozen = now
-            self._frozen_at = time.monotonic()
+            self._unsearched += new
+        due = time.monotonic() - self._searched_at > GROWTH_SECONDS
+        grown = due and len(gc.get_objects(generation=2)) > GROWTH_OBJECTS
+        if grown or (due and self._unsearched) or self._unsearched > REPLACED:
+            refreeze()
+            self._unsearched = 0
+            self._searched_at = time.monotonic()
 
 
 def refreeze() -> None:

@@ -141,14 +141,22 @@ def test_environments_used_last_are_opened_first(site: Site) -> None:
     for number in range(4):
         used(site, f"p{number}", 1_000_000 + number)
     (site.environments / ".tracignore").write_text("one\n", encoding="utf-8")
-    opened = "print(json.dumps([os.path.basename(path) for path in env_cache]))"
-    assert site.ask(opened, preload=2) == ["p3", "p2"]
+    code = """
+first = list(env_cache)[:1]
+wait_for(lambda: len(env_cache) > 1)
+time.sleep(0.5)
+print(json.dumps([os.path.basename(path) for path in [*first, *env_cache]]))
+"""
+    assert site.ask(code, preload=2) == ["p3", "p3", "p2"]
 
 
 def test_broken_environment_is_named_and_stops_nobody(site: Site) -> None:
     used(site, "broken", 2_000_000_000)
     (site.environments / "broken" / "VERSION").write_text("no environment", encoding="utf-8")
-    code = "print(json.dumps([[os.path.basename(p) for p in env_cache], get('/one')[0]]))"
+    code = """
+wait_for(lambda: env_cache)
+print(json.dumps([[os.path.basename(path) for path in env_cache], get("/one")[0]]))
+"""
     assert site.ask(code) == [["one"], "200"]
     assert "environments/broken cannot be opened ahead" in site.errors
 
@@ -199,6 +207,7 @@ def test_memory_over_reloads_is_bounded(site: Site) -> None:
     code = """
 import trac_serving
 trac_serving.ROUND_SECONDS = 3600  # the thread rests; its rounds are made here
+trac_serving.GROWTH_SECONDS = 0
 thread = trac_serving.caretaker()
 time.sleep(1.5)
 path, = env_cache
@@ -402,6 +411,133 @@ def test_directory_that_cannot_be_written_only_costs_time(site: Site) -> None:
     (site.directory / "cache").write_text("no directory", encoding="utf-8")
     assert site.ask("print(json.dumps(get('/')[0]))", environment="one") == "200"
     assert "Compiled templates are not kept" in site.errors
+
+
+def test_new_environments_are_frozen_at_once_and_garbage_is_found_later(site: Site) -> None:
+    code = """
+import trac_serving
+trac_serving.ROUND_SECONDS = 3600  # the thread rests; its rounds are made here
+thread = trac_serving.caretaker()
+time.sleep(1.5)
+(path, env), = env_cache.items()
+file = os.path.join(path, "conf", "trac.ini")
+old = weakref.ref(env)
+del env
+os.utime(file, (1, 1))
+thread.look_around([])
+frozen = gc.get_freeze_count()
+assert env_cache[path] is not old()
+kept = old() is not None
+for number in range(trac_serving.REPLACED):
+    os.utime(file, (number, number))
+    thread.look_around([])
+print(json.dumps([frozen, kept, old() is None]))
+"""
+    frozen, kept, gone = site.ask(code, environment="one")
+    assert frozen > 40_000
+    assert kept
+    assert gone
+
+
+PLUGIN = """
+from trac.core import Component, implements
+from trac.web.chrome import INavigationContributor
+
+class {name}(Component):
+    implements(INavigationContributor)
+    def get_active_navigation_item(self, req):
+        return None
+    def get_navigation_items(self, req):
+        yield "mainnav", "{name}", "Item of {name}"
+"""
+
+
+def packed(directory: pathlib.Path, name: str, requires: str = "") -> pathlib.Path:
+    """An unpacked egg with a plugin of that name, as somebody installs it."""
+    egg = directory / f"{name}-1.0.egg"
+    (egg / "EGG-INFO").mkdir(parents=True)
+    (egg / f"{name}.py").write_text(PLUGIN.format(name=name), encoding="utf-8")
+    for file, text in (
+        ("PKG-INFO", f"Metadata-Version: 1.0\nName: {name}\nVersion: 1.0\n"),
+        ("entry_points.txt", f"[trac.plugins]\n{name} = {name}\n"),
+        ("requires.txt", requires),
+    ):
+        (egg / "EGG-INFO" / file).write_text(text, encoding="utf-8")
+    return egg
+
+
+# Opens the environment anew. The directories of packages count as settled from the beginning.
+RELOAD = """
+import trac_serving
+trac_serving.SETTLED_SECONDS = -1
+trac_serving.ROUND_SECONDS = 3600
+time.sleep(0.5)
+path, = env_cache
+plugins = os.path.join(path, "plugins")
+numbers = iter(range(100))
+def reload():
+    number = next(numbers)
+    os.utime(os.path.join(path, "conf", "trac.ini"), (number, number))
+    return get("/")[1]
+"""
+
+
+@pytest.mark.parametrize("reuse", [True, False])
+def test_plugin_that_is_installed_later_is_found_by_the_next_reload(
+    site: Site, reuse: bool
+) -> None:
+    packed(site.directory, "later")
+    packed(site.directory, "waiting", requires="missing")
+    packed(site.directory, "missing")
+    code = """
+import shutil
+def install(name):
+    shutil.copytree(os.path.join(path, "..", "..", name + "-1.0.egg"), os.path.join(plugins, name + "-1.0.egg"))
+    return [name in reload() for name in ("Item of later", "Item of waiting", "Item of missing")]
+reload()
+print(json.dumps([install("later"), install("waiting"), install("missing")]))
+"""
+    assert site.ask(RELOAD + code, environment="one", reuse=reuse) == [
+        [True, False, False],
+        [True, False, False],
+        [True, True, True],
+    ]
+
+
+def test_package_that_is_installed_later_is_found_by_the_next_reload(site: Site) -> None:
+    (site.directory / "packages").mkdir()
+    packed(site.environments / "one" / "plugins", "waiting", requires="missing")
+    code = """
+import pkg_resources, shutil
+packages = os.path.join(path, "..", "..", "packages")
+sys.path.append(packages)
+pkg_resources.working_set.add_entry(packages)
+before = "Item of waiting" in reload(), "Item of waiting" in reload()
+os.mkdir(os.path.join(packages, "missing-1.0.dist-info"))
+with open(os.path.join(packages, "missing-1.0.dist-info", "METADATA"), "w") as stream:
+    stream.write("Metadata-Version: 2.1\\nName: missing\\nVersion: 1.0\\n")
+print(json.dumps([*before, "Item of waiting" in reload()]))
+"""
+    assert site.ask(RELOAD + code, environment="one") == [False, False, True]
+
+
+def test_directory_of_packages_is_read_again_only_when_it_has_changed(site: Site) -> None:
+    code = """
+import pkg_resources
+calls = []
+real = os.listdir
+os.listdir = lambda directory=".": calls.append(os.path.realpath(directory)) or real(directory)
+def reads():
+    calls.clear()
+    reload()
+    return calls.count(os.path.realpath(plugins))
+reads()
+unchanged = reads()
+with open(os.path.join(plugins, "elsewhere.egg-link"), "w") as stream:
+    stream.write("/nowhere")
+print(json.dumps([unchanged, reads() > 0, reads() > 0]))
+"""
+    assert site.ask(RELOAD + code, environment="one") == [0, True, True]
 
 
 @pytest.mark.parametrize("on", [True, False])

@@ -288,6 +288,7 @@ class Script:
         self.served: list[tuple[str, tuple[Any, ...]]] = []
         for module, function in (
             ("trac_serving", "environments"),
+            ("trac_packages", "keep_packages"),
             ("trac_pages", "keep"),
             ("trac_serving", "take_care"),
         ):
