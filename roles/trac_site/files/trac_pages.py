@@ -52,7 +52,7 @@ def keep_templates(directory: str) -> None:
 
 
 def kept_code(base: t.Any) -> t.Any:
-    """Jinja's compiled templates in a directory, which reads each file once for all environments."""
+    """Jinja's cache of compiled templates, which reads each once for all environments."""
 
     class KeptCode(base):
         _kept: t.ClassVar[dict[str, tuple[str, t.Any]]] = {}

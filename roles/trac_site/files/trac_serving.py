@@ -148,7 +148,7 @@ class Caretaker(threading.Thread):
         self._searched_at = time.monotonic()
 
     def preload(self, paths: list[str]) -> None:
-        """Wait for the first of these environments; the others are opened while pages are served."""
+        """Wait for the first of these environments. The others are opened while it serves."""
         done = threading.Event()
         self._orders.put((paths, done))
         done.wait(START_SECONDS)

@@ -83,7 +83,7 @@ class Site:
         script.parent.mkdir(parents=True, exist_ok=True)
         source = (FILES / "trac.wsgi").read_text(encoding="utf-8")
         script.write_text(_site_plan.wsgi_script(source, plan["sites"][0]), encoding="utf-8")
-        for name in ("trac_pages.py", "trac_serving.py"):
+        for name in ("trac_packages.py", "trac_pages.py", "trac_serving.py"):
             shutil.copy(FILES / name, script.parent)
         return script
 
@@ -452,24 +452,23 @@ class {name}(Component):
 """
 
 
-def packed(directory: pathlib.Path, name: str, requires: str = "") -> pathlib.Path:
-    """An unpacked egg with a plugin of that name, as somebody installs it."""
+def packed(directory: pathlib.Path, name: str, requires: str = "", extra: str = "") -> None:
+    """Make an unpacked egg with a plugin of that name, which may need an extra of itself."""
     egg = directory / f"{name}-1.0.egg"
     (egg / "EGG-INFO").mkdir(parents=True)
     (egg / f"{name}.py").write_text(PLUGIN.format(name=name), encoding="utf-8")
     for file, text in (
         ("PKG-INFO", f"Metadata-Version: 1.0\nName: {name}\nVersion: 1.0\n"),
-        ("entry_points.txt", f"[trac.plugins]\n{name} = {name}\n"),
+        ("entry_points.txt", f"[trac.plugins]\n{name} = {name} {extra}\n"),
         ("requires.txt", requires),
     ):
         (egg / "EGG-INFO" / file).write_text(text, encoding="utf-8")
-    return egg
 
 
 # Opens the environment anew. The directories of packages count as settled from the beginning.
 RELOAD = """
-import trac_serving
-trac_serving.SETTLED_SECONDS = -1
+import trac_packages, trac_serving
+trac_packages.SETTLED_SECONDS = -1
 trac_serving.ROUND_SECONDS = 3600
 time.sleep(0.5)
 path, = env_cache
@@ -492,7 +491,8 @@ def test_plugin_that_is_installed_later_is_found_by_the_next_reload(
     code = """
 import shutil
 def install(name):
-    shutil.copytree(os.path.join(path, "..", "..", name + "-1.0.egg"), os.path.join(plugins, name + "-1.0.egg"))
+    egg = name + "-1.0.egg"
+    shutil.copytree(os.path.join(path, "..", "..", egg), os.path.join(plugins, egg))
     return [name in reload() for name in ("Item of later", "Item of waiting", "Item of missing")]
 reload()
 print(json.dumps([install("later"), install("waiting"), install("missing")]))
@@ -506,19 +506,25 @@ print(json.dumps([install("later"), install("waiting"), install("missing")]))
 
 def test_package_that_is_installed_later_is_found_by_the_next_reload(site: Site) -> None:
     (site.directory / "packages").mkdir()
-    packed(site.environments / "one" / "plugins", "waiting", requires="missing")
+    packed(site.environments / "one" / "plugins", "waiting", "missing")
+    packed(site.directory, "optional", "[more]\nmissing\n", "[more]")
     code = """
 import pkg_resources, shutil
 packages = os.path.join(path, "..", "..", "packages")
 sys.path.append(packages)
 pkg_resources.working_set.add_entry(packages)
-before = "Item of waiting" in reload(), "Item of waiting" in reload()
+pkg_resources.working_set.add_entry(os.path.join(path, "..", "..", "optional-1.0.egg"))
+sys.path.append(os.path.join(path, "..", "..", "optional-1.0.egg"))
+def seen():
+    return ["Item of waiting" in reload(), "optional" in sys.modules]
+before = seen(), seen()
 os.mkdir(os.path.join(packages, "missing-1.0.dist-info"))
 with open(os.path.join(packages, "missing-1.0.dist-info", "METADATA"), "w") as stream:
     stream.write("Metadata-Version: 2.1\\nName: missing\\nVersion: 1.0\\n")
-print(json.dumps([*before, "Item of waiting" in reload()]))
+print(json.dumps([*before, seen()]))
 """
-    assert site.ask(RELOAD + code, environment="one") == [False, False, True]
+    found = site.ask(RELOAD + code, environment="one")
+    assert found == [[False, False], [False, False], [True, True]]
 
 
 def test_directory_of_packages_is_read_again_only_when_it_has_changed(site: Site) -> None:

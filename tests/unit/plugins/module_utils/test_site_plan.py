@@ -359,6 +359,7 @@ def test_pooling(monkeypatch: pytest.MonkeyPatch, pooling: str, poolable: bool) 
 def test_what_is_switched_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Script(monkeypatch, egg_cache="/eggs").served == [
         ("environments", ()),
+        ("keep_packages", ()),
         ("keep", ("/eggs/templates",)),
         ("take_care", ("/srv/trac/environments/one", None, 10, True)),
     ]
