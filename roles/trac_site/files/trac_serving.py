@@ -24,9 +24,11 @@ import time
 import typing as t
 import weakref
 
-# How often the thread looks around, and how many times as long as a round took it rests at least.
+# How often the thread looks around; with very many environments it rests up to a second, so that
+# it does not use more than a twentieth of the time.
 ROUND_SECONDS = 0.1
 REST = 20
+REST_SECONDS = 1.0
 # How long the start of a process waits for its first environment.
 START_SECONDS = 10.0
 # Objects that have outlived a collection since the last freeze and that are worth another one;
@@ -165,7 +167,7 @@ class Caretaker(threading.Thread):
                 self.look_around(paths[:1])
                 done.set()
                 self.look_around(paths[1:])
-            rest = REST * (time.thread_time() - begin)
+            rest = min(REST * (time.thread_time() - begin), REST_SECONDS)
 
     def look_around(self, paths: list[str]) -> None:
         """One round: open these environments, and those that have changed; freeze what is new."""
