@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import pwd
@@ -109,7 +110,12 @@ class Examination:
         self._resources()
         if self.wanted.intersection(_OF_SITES):
             self._sites()
-        wanted = [result for result in self.results if result.check in self.wanted]
+        masked = _secrets.Redactor().redact  # passwords in connection strings, wherever they are
+        wanted = [
+            dataclasses.replace(result, seen=masked(result.seen))
+            for result in self.results
+            if result.check in self.wanted
+        ]
         return _doctor_result.summary(wanted)
 
     def _check(self, name: str, function: _doctor_result.Check) -> None:
@@ -302,7 +308,17 @@ class Examination:
     def _backups(self) -> t.Iterable[Result]:
         path = self.params["backup_status"]
         text = _doctor_resources.text_of(path) if os.path.exists(path) else None
-        return _doctor_resources.check_backups(text, path, self.names, self.params["backup_hours"])
+        hours = self.params["backup_hours"]
+        return _doctor_resources.check_backups(text, path, self._there(), hours)
+
+    def _there(self) -> list[str]:
+        """The environments that exist."""
+        missing = {
+            result.subject
+            for result in self.results
+            if result.check == "environments" and result.status == FAILED
+        }
+        return [name for name in self.names if f"environment {name}" not in missing]
 
     def _connections(self) -> t.Iterable[Result]:
         if self.servers is None:

@@ -57,9 +57,10 @@ try:
                 seen["base"] = value.strip()
 except OSError:
     pass
-while not os.path.isdir(home) and home != "/":
-    home = os.path.dirname(home)
-seen["parent_closed"] = "" if os.access(home, os.X_OK) else home
+parent = os.path.dirname(home)
+while not os.path.isdir(parent) and parent != "/":
+    parent = os.path.dirname(parent)
+seen["parent_closed"] = "" if os.access(parent, os.X_OK) else parent
 print(json.dumps(seen))
 """
 

@@ -129,6 +129,10 @@ def check_files(path: str) -> Result:
     if not os.path.isdir(path):
         return Result(name, SKIPPED, f"{path} does not exist.", subject=subject)
     bad, count, complete = closed(path)
+    ini = os.path.join(path, INI)
+    # It may be a link, or missing; nothing goes without it.
+    if ini not in bad and not os.access(ini, os.R_OK):
+        bad.insert(0, ini)
     if bad:
         shown = ", ".join(_described(each) for each in bad[:_SHOWN])
         more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""

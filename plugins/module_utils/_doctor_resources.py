@@ -108,7 +108,7 @@ def processes(pids: t.Collection[int], proc: str = "/proc") -> list[Process]:
     for pid in _family(pids, proc):
         directory = os.path.join(proc, str(pid))
         command = text_of(os.path.join(directory, "cmdline")).split("\0")[0].strip()
-        match = re.match(r"\(wsgi:([^)]*)\)?", command)
+        match = re.match(r"\(wsgi:([^)\s]*)", command)
         kb = _number(text_of(os.path.join(directory, "smaps_rollup")), "Pss")
         kb = kb or _number(text_of(os.path.join(directory, "status")), "VmRSS")
         found.append(Process(match.group(1).rstrip("-") if match else "Apache", kb))
