@@ -99,6 +99,13 @@ def load_trac() -> tuple[str, list[str]]:
     return str(trac.__version__), list(_class().skipped.messages)
 
 
+def _is_shared(message: str, directory: str) -> bool:
+    """Whether a message is about a file of the directory that environments share."""
+    match = re.match(r'Skipping "(\w+)"', message)
+    file = os.path.join(directory, f"{match.group(1)}.py" if match else "")
+    return bool(directory) and (f" from {file}" in message or os.path.isfile(file))
+
+
 def plugin_result(message: str, subject: str = "") -> Result:
     return Result(
         "plugins",
@@ -190,9 +197,8 @@ class Examination:
 
     def _plugins(self, environment: t.Any, messages: t.Sequence[str]) -> None:
         for message in messages:
-            inside = self.path + os.sep in message or not re.search(r" from /", message)
-            result = plugin_result(self.redactor.redact(message), self.subject if inside else "")
-            self.results.append(result)
+            subject = "" if _is_shared(message, environment.shared_plugins_dir) else self.subject
+            self.results.append(plugin_result(self.redactor.redact(message), subject))
         absent = _absent_components(environment)
         if absent:
             self._add(

@@ -173,7 +173,8 @@ def check_backups(
         )
         return
     try:
-        done = {str(key): dict(value) for key, value in json.loads(text)["environments"].items()}
+        document = json.loads(text)
+        done = {str(key): dict(value) for key, value in document["environments"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as e:
         yield Result(
             name,
@@ -183,6 +184,14 @@ def check_backups(
             "Run a backup, which writes it anew, and look again.",
         )
         return
+    if document.get("last_error"):
+        yield Result(
+            name,
+            FAILED,
+            f"The last run of the backups says: {document['last_error']}",
+            "There may be no copy outside of this host, or none at all.",
+            "Set right what is named, then run one: ansible-playbook playbooks/backup.yml",
+        )
     for environment in environments:
         yield _judge_backup(environment, done.get(environment), hours, now, exists)
 

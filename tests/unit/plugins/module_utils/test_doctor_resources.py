@@ -266,6 +266,13 @@ def test_no_status_of_backups(text: str | None, status: str) -> None:
     assert "/status" in result.seen
 
 
+def test_what_concerns_no_single_environment() -> None:
+    text = json.dumps({"environments": {"one": {"last_success": 7200}}, "last_error": "no route"})
+    general, one = _doctor_resources.check_backups(text, "/status", ["one"], 26, 7200)
+    assert (general.status, one.status) == ("failed", "ok")
+    assert "no route" in general.seen
+
+
 # -- journals
 
 

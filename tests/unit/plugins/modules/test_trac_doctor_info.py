@@ -144,10 +144,15 @@ def shared_plugin(doctor: Doctor) -> None:
     directory.mkdir()
     (directory / "shared_one.py").write_text("import not_installed\n", encoding="utf-8")
     path = doctor.path / "conf" / "trac.ini"
-    text = path.read_text(encoding="utf-8")
-    assert "\n[inherit]\nplugins_dir =" in text
-    text = text.replace("\n[inherit]\nplugins_dir =", f"\n[inherit]\nplugins_dir = {directory}")
-    path.write_text(text, encoding="utf-8")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines[lines.index("plugins_dir = ")] = f"plugins_dir = {directory}"
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def dangling(doctor: Doctor) -> None:
+    path = doctor.path / "conf" / "trac.ini"
+    path.unlink()
+    path.symlink_to("/nonexistent")
 
 
 Break = t.Callable[[Doctor], object]
@@ -166,10 +171,7 @@ BROKEN: list[tuple[str, Break, dict[str, list[str]]]] = [
     ),
     (
         "trac.ini that leads nowhere",
-        lambda d: (
-            (d.path / "conf" / "trac.ini").unlink(),
-            (d.path / "conf" / "trac.ini").symlink_to("/nonexistent"),
-        ),
+        dangling,
         {"environment_files": ["conf/trac.ini"]},
     ),
     (
