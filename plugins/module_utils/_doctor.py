@@ -87,6 +87,15 @@ _OF_RUNTIME = (*_doctor_runtime.CHECKS, "trac_import")
 _OF_FILES = ("environments", "environment_files", "trac_ini")
 _OF_TRAC = ("trac_ini", "database", "database_integrity", "database_version", "plugins")
 _OF_SITES = ("site_access", "site_answers", "site_title", "site_login", "hello_world")
+_OF_ACCOUNT = (
+    *_OF_RUNTIME,
+    *_OF_FILES,
+    *_OF_TRAC,
+    *_OF_SITES,
+    "application_group",
+    "backup",
+    "connections",
+)
 
 Params = t.Mapping[str, t.Any]
 
@@ -105,11 +114,12 @@ class Examination:
 
     def run(self) -> dict[str, t.Any]:
         """Make all checks that are wanted."""
-        self._as_account()
-        self._apache()
-        self._resources()
+        if self.wanted.intersection(_OF_ACCOUNT):
+            self._part("environments", self._as_account)
+        self._part("apache_configuration", self._apache)
+        self._part("disk_space", self._resources)
         if self.wanted.intersection(_OF_SITES):
-            self._sites()
+            self._part("site_answers", self._sites)
         masked = _secrets.Redactor().redact  # passwords in connection strings, wherever they are
         wanted = [
             dataclasses.replace(result, seen=masked(result.seen))
@@ -117,6 +127,14 @@ class Examination:
             if result.check in self.wanted
         ]
         return _doctor_result.summary(wanted)
+
+    def _part(self, check: str, function: t.Callable[[], None]) -> None:
+        """A part of the examination, which must not hide the others either."""
+        try:
+            function()
+        except Exception as e:  # noqa: BLE001
+            seen = f"The examination ended with {type(e).__name__}: {e}"
+            self.results.append(_doctor_result.broken(check, seen))
 
     def _check(self, name: str, function: _doctor_result.Check) -> None:
         if name in self.wanted:
@@ -162,6 +180,8 @@ class Examination:
         if not self.names:
             self.results.append(self._no_environments())
         self._skip((*_OF_FILES, *_OF_TRAC), self._why_not())
+        if self.servers is None:
+            self._skip(["connections"], self._why_not())
 
     def _ask_worker(self, python: str, account: _worker_process.Account, with_trac: bool) -> str:
         """Take in what the worker says; why it broke off, if it did."""
@@ -254,7 +274,7 @@ class Examination:
         self._check(
             "application_group",
             lambda: _doctor_apache.check_application_group(
-                _doctor_configuration.scripts(self.configuration),
+                self._scripts(),
                 [name for name, facts in self.facts.items() if facts["subversion"]],
             ),
         )
@@ -322,7 +342,7 @@ class Examination:
 
     def _connections(self) -> t.Iterable[Result]:
         if self.servers is None:
-            return []  # why stands there already, or Trac is missing
+            return []  # why stands there already
         return budget_results(self.servers, self._pools())
 
     def _pools(self) -> list[_connection_budget.Pool]:
@@ -343,8 +363,20 @@ class Examination:
 
     # -- the sites
 
+    def _scripts(self) -> list[_doctor_configuration.Script]:
+        """The scripts of the sites; a host may have others, which are none of our business."""
+        mounts = {site["mount"].rstrip("/") for site in self.params["sites"]}
+        return [
+            script
+            for script in _doctor_configuration.scripts(self.configuration)
+            if script.mount.rstrip("/") in mounts
+        ]
+
     def _sites(self) -> None:
-        self._check("site_access", lambda: _doctor_apache.embedded_results(self.configuration))
+        self._check(
+            "site_access",
+            lambda: _doctor_apache.embedded_results(self.configuration, self._scripts()),
+        )
         base = self.params["base_url"] or _apache_host.apache_endpoints(SERVER_ROOT)[0].url
         base = base.rstrip("/")
         sites = self.params["sites"]
@@ -353,8 +385,8 @@ class Examination:
             return
         hello = self.params["hello_world_path"]
         hellos = [_doctor_http.Page(base + hello, "127.0.0.1", "hello-world")] if hello else []
-        pages = _doctor_http.start_pages(sites, self.names, base)
-        logins = _doctor_http.login_pages(sites, self.names, base)
+        pages = _doctor_http.start_pages(sites, self._there(), base)
+        logins = _doctor_http.login_pages(sites, self._there(), base)
         answers = _doctor_http.ask([*hellos, *logins, *pages], _PAGE_SECONDS, self._left())
         starts = {page: answers[page] for page in pages}
         titles = {name: facts["title"] for name, facts in self.facts.items()}

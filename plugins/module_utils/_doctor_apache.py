@@ -380,16 +380,21 @@ def check_application_group(
             "systemctl reload apache2",
             script.mount,
         )
-    if not outside:
-        yield Result(name, OK, "all scripts run in the first interpreter")
+    if not scripts:
+        yield Result(name, SKIPPED, "Apache's configuration has no script at the mount of a site.")
+    elif not outside:
+        yield Result(name, OK, "the scripts run in the first interpreter")
 
 
-def embedded_results(configuration: _doctor_configuration.Configuration) -> t.Iterator[Result]:
+def embedded_results(
+    configuration: _doctor_configuration.Configuration,
+    scripts: t.Sequence[_doctor_configuration.Script],
+) -> t.Iterator[Result]:
     """Scripts for Apache's own processes, where these may run none."""
     if not _doctor_configuration.restricts_embedded(configuration):
         return
     groups = {group.name for group in _doctor_configuration.daemon_groups(configuration)}
-    for script in _doctor_configuration.scripts(configuration):
+    for script in scripts:
         if not script.process_group:
             seen = f"{script.path} (mount {script.mount}) has no process group ({script.place})"
             means = (

@@ -19,6 +19,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_apache impor
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_configuration import (
     Script,
     read,
+    scripts,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import Result
 
@@ -179,7 +180,7 @@ def test_what_a_configuration_asks_for(tmp_path: pathlib.Path) -> None:
     wanted = _doctor_apache.wanted_locales(found, {"LANG": "C"})
     assert list(wanted) == ["C", "xx_YY.UTF-8", "C.UTF-8"]
     assert "de_DE" in _doctor_apache.wanted_locales(found, {"LANG": "C", "LC_ALL": "de_DE"})
-    embedded = list(_doctor_apache.embedded_results(found))
+    embedded = list(_doctor_apache.embedded_results(found, scripts(found)))
     assert statuses(embedded) == ["failed", "failed"]
     assert "/x/b.wsgi (mount /b) has no process group" in embedded[0].seen
     assert "gone, which no WSGIDaemonProcess makes" in embedded[1].seen
@@ -199,18 +200,18 @@ OUTSIDE = Script("/b", "/x/b.wsgi", "p", "", "p")
 
 
 @pytest.mark.parametrize(
-    ("scripts", "subversion", "status"),
+    ("found", "subversion", "status"),
     [
         ([GLOBAL], ["one"], "ok"),
         ([GLOBAL, OUTSIDE], [], "warning"),
         ([GLOBAL, OUTSIDE], ["one"], "failed"),
-        ([], [], "ok"),
+        ([], ["one"], "skipped"),
     ],
 )
-def test_first_interpreter(scripts: list[Script], subversion: list[str], status: str) -> None:
-    (result,) = _doctor_apache.check_application_group(scripts, subversion)
+def test_first_interpreter(found: list[Script], subversion: list[str], status: str) -> None:
+    (result,) = _doctor_apache.check_application_group(found, subversion)
     assert result.status == status
-    if status != "ok":
+    if status in ("warning", "failed"):
         assert "application-group=%{GLOBAL}" in result.advice
 
 

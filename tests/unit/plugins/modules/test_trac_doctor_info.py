@@ -15,6 +15,7 @@ import typing as t
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _doctor_system
 from ansible_collections.trac.mod_wsgi.plugins.modules import trac_doctor_info
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import PROJECT, Host
 
@@ -99,6 +100,7 @@ def test_without_the_virtual_environment(doctor: Doctor) -> None:
     assert found["environment_files"]["status"] == "ok"
     assert found["database"]["status"] == "skipped"
     assert found["setuptools"]["status"] == "skipped"
+    assert found["connections"]["status"] == "skipped"
 
 
 def test_without_the_account(doctor: Doctor) -> None:
@@ -255,6 +257,18 @@ def test_what_hangs_is_stopped_and_hides_nothing(doctor: Doctor) -> None:
     assert "did not end within 5 seconds" in found["database"]["results"][0]["seen"]
     assert found["environment_files"]["status"] == "ok"
     assert found["trac_import"]["status"] == "ok"
+
+
+def test_a_fault_of_the_doctor_hides_nothing(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_arguments: object) -> None:
+        raise RuntimeError("no more")
+
+    monkeypatch.setattr(_doctor_system, "envvars", crash)
+    found = doctor(checks=["database", "locale", "disk_space", "site_answers"])
+    assert found["database"]["status"] == "ok"
+    assert "RuntimeError: no more" in found["disk_space"]["results"][0]["seen"]
 
 
 def test_one_that_is_missing_does_not_hide_the_others(doctor: Doctor) -> None:
