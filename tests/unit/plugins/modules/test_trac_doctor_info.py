@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import pwd
+import socket
 import sys
 import typing as t
 
@@ -134,9 +135,9 @@ def damage(doctor: Doctor) -> None:
         file.write(b"\0" * 8 * 4096)
 
 
-def unreachable(doctor: Doctor) -> None:
+def unreachable(doctor: Doctor, port: int = 1) -> None:
     path = doctor.path / "conf" / "trac.ini"
-    url = "mysql://trac:geh%40eim@127.0.0.1:1/x"
+    url = f"mysql://trac:geh%40eim@127.0.0.1:{port}/x"
     text = path.read_text(encoding="utf-8").replace("sqlite:db/trac.db", url)
     path.write_text(text, encoding="utf-8")
 
@@ -257,6 +258,19 @@ def test_what_hangs_is_stopped_and_hides_nothing(doctor: Doctor) -> None:
     assert "did not end within 5 seconds" in found["database"]["results"][0]["seen"]
     assert found["environment_files"]["status"] == "ok"
     assert found["trac_import"]["status"] == "ok"
+
+
+def test_a_database_server_that_never_answers(doctor: Doctor) -> None:
+    pytest.importorskip("pymysql")
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        unreachable(doctor, server.getsockname()[1])
+        found = doctor(timeout=5)
+    assert found["database"]["status"] == "failed"
+    assert "did not end within 5 seconds" in found["database"]["results"][0]["seen"]
+    assert found["connections"]["status"] == "skipped"
+    assert found["environment_files"]["status"] == "ok"
 
 
 def test_a_fault_of_the_doctor_hides_nothing(
