@@ -9,6 +9,7 @@ nothing. It reads trac.ini as Trac does, and connects once to each server, as Tr
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import typing as t
@@ -51,7 +52,8 @@ def _database(directory: str, environment: str) -> Database | None:
     path = os.path.join(directory, environment, "conf", "trac.ini")
     try:
         scheme, where = parse_connection_uri(Configuration(path).get("trac", "database"))
-    except (OSError, TracError):
+    # ValueError: it is not UTF-8.
+    except (OSError, TracError, configparser.Error, ValueError):
         return None  # it is not served either; role trac_environments says why
     return (scheme, where) if scheme in _QUESTIONS else None
 

@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import tempfile
+import threading
 import types
 import typing as t
 
@@ -100,13 +101,29 @@ def _events(output: t.IO[bytes]) -> t.Iterator[Event]:
             return
 
 
+@contextlib.contextmanager
+def _killed_after(process: subprocess.Popen[bytes], seconds: float | None) -> t.Iterator[None]:
+    timer = threading.Timer(seconds, process.kill) if seconds is not None else None
+    if timer is not None:
+        timer.start()
+    try:
+        yield
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
 def run(
     python: str,
     account: Account,
     modules: t.Sequence[types.ModuleType],
     payload: t.Mapping[str, t.Any],
+    timeout: float | None = None,
 ) -> t.Iterator[Event]:
-    """What the worker says, as it says it; at last how it ended, if it did not end well."""
+    """What the worker says, as it says it; at last how it ended, if it did not end well.
+
+    With a timeout, in seconds, it is killed when it is still at work then.
+    """
     arguments: dict[str, t.Any] = {}
     if os.geteuid() != account.uid:
         if os.geteuid() != 0:
@@ -127,7 +144,7 @@ def run(
             )
         except OSError as e:
             raise WorkerError(f"{python} cannot be run as {account.name}: {e.strerror}") from e
-        with process:
+        with process, _killed_after(process, timeout):
             with contextlib.suppress(BrokenPipeError), t.cast(t.IO[bytes], process.stdin) as task:
                 task.write(request(modules, payload))
             last = None

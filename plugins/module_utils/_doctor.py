@@ -1,0 +1,441 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Examine a host: all checks, each with what it needs, in one go."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import pwd
+import sys
+import time
+import typing as t
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _apache_host,
+    _apache_transaction,
+    _connection_budget,
+    _database_servers,
+    _doctor_apache,
+    _doctor_certificate,
+    _doctor_configuration,
+    _doctor_environment,
+    _doctor_files,
+    _doctor_http,
+    _doctor_log,
+    _doctor_resources,
+    _doctor_result,
+    _doctor_runtime,
+    _doctor_system,
+    _doctor_worker,
+    _environment_spec,
+    _field_items,
+    _held_directory,
+    _ini_edit,
+    _secrets,
+    _site_plan,
+    _trac_archive,
+    _trac_database,
+    _trac_ini,
+    _trac_open,
+    _trac_processes,
+    _trac_upgrade,
+    _worker_process,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import (
+    FAILED,
+    OK,
+    SKIPPED,
+    WARNING,
+    Result,
+)
+
+SERVER_ROOT = "/etc/apache2"
+STATE_DIRECTORY = "/var/lib/trac-mod-wsgi"
+
+# Dependencies first.
+WORKER_MODULES = (
+    _ini_edit,
+    _secrets,
+    _field_items,
+    _environment_spec,
+    _held_directory,
+    _trac_processes,
+    _trac_open,
+    _trac_ini,
+    _trac_database,
+    _trac_archive,
+    _trac_upgrade,
+    _database_servers,
+    _doctor_result,
+    _doctor_runtime,
+    _doctor_files,
+    _doctor_environment,
+    _doctor_worker,
+)
+
+# Seconds.
+_CHECK_SECONDS = 60
+_JOB_SECONDS = 30
+_PAGE_SECONDS = 10
+_LEAST_SECONDS = 5  # for what comes late
+
+# What the worker says, and what is needed for it.
+_OF_RUNTIME = (*_doctor_runtime.CHECKS, "trac_import")
+_OF_FILES = ("environments", "environment_files", "trac_ini")
+_OF_TRAC = ("trac_ini", "database", "database_integrity", "database_version", "plugins")
+_OF_SITES = ("site_access", "site_answers", "site_title", "site_login", "hello_world")
+_OF_ACCOUNT = (
+    *_OF_RUNTIME,
+    *_OF_FILES,
+    *_OF_TRAC,
+    *_OF_SITES,
+    "application_group",
+    "backup",
+    "connections",
+)
+
+Params = t.Mapping[str, t.Any]
+
+
+class Examination:
+    """A host, and what has been found out about it."""
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+        self.end: float = time.monotonic() + params["timeout"]
+        self.results: list[Result] = []
+        self.names: list[str] = []
+        self.facts: dict[str, dict[str, t.Any]] = {}
+        self.servers: list[dict[str, t.Any]] | None = None
+        self.wanted = set(_doctor_result.chosen(params["checks"]))
+
+    def run(self) -> dict[str, t.Any]:
+        """Make all checks that are wanted."""
+        if self.wanted.intersection(_OF_ACCOUNT):
+            self._part("environments", self._as_account)
+        self._part("apache_configuration", self._apache)
+        self._part("disk_space", self._resources)
+        if self.wanted.intersection(_OF_SITES):
+            self._part("site_answers", self._sites)
+        masked = _secrets.Redactor().redact  # passwords in connection strings, wherever they are
+        wanted = [
+            dataclasses.replace(result, seen=masked(result.seen))
+            for result in self.results
+            if result.check in self.wanted
+        ]
+        return _doctor_result.summary(wanted)
+
+    def _part(self, check: str, function: t.Callable[[], None]) -> None:
+        """A part of the examination, which must not hide the others either."""
+        try:
+            function()
+        except Exception as e:  # noqa: BLE001
+            seen = f"The examination ended with {type(e).__name__}: {e}"
+            self.results.append(_doctor_result.broken(check, seen))
+
+    def _check(self, name: str, function: _doctor_result.Check) -> None:
+        if name in self.wanted:
+            self.results += _doctor_result.guarded(name, function, _CHECK_SECONDS)
+
+    def _left(self) -> float:
+        """Seconds that are left for everything; never none at all."""
+        return max(float(_LEAST_SECONDS), self.end - time.monotonic())
+
+    def _skip(self, names: t.Iterable[str], why: str) -> None:
+        there = {result.check for result in self.results}
+        self.results += [Result(name, SKIPPED, why) for name in names if name not in there]
+
+    # -- what is seen as the service account
+
+    def _as_account(self) -> None:
+        """Let the worker look, with Trac's Python, else with this host's own."""
+        user, python = self.params["user"], self.params["python"]
+        try:
+            entry = pwd.getpwnam(user)
+        except KeyError:
+            self.results.append(
+                Result(
+                    "environments",
+                    FAILED,
+                    f"The account {user} does not exist.",
+                    "Nobody can run Trac or own its environments.",
+                    "Run playbooks/site.yml, which makes it, or name the right one in "
+                    "trac_runtime_user.",
+                )
+            )
+            why = f"There is no account {user}."
+            self._skip((*_OF_RUNTIME, *_OF_FILES, *_OF_TRAC, "connections"), why)
+            return
+        account = _worker_process.Account(user, entry.pw_uid, entry.pw_gid)
+        reason = self._ask_worker(python, account, with_trac=True)
+        if reason and not self.names:
+            self.results.append(_doctor_runtime.cannot_import(reason, python))
+            self._skip(_OF_RUNTIME, f"{python} cannot be run.")
+            reason = self._ask_worker(sys.executable, account, with_trac=False)
+        if reason:
+            self.results.append(_doctor_result.broken("environments", reason))
+        if not self.names:
+            self.results.append(self._no_environments())
+        self._skip((*_OF_FILES, *_OF_TRAC), self._why_not())
+        if self.servers is None:
+            self._skip(["connections"], self._why_not())
+
+    def _ask_worker(self, python: str, account: _worker_process.Account, with_trac: bool) -> str:
+        """Take in what the worker says; why it broke off, if it did."""
+        payload = {
+            "directory": self.params["environments_dir"],
+            "environments": self.params["environments"],
+            "seconds": self._left(),
+            "job_seconds": min(_JOB_SECONDS, int(self._left())),
+            "with_trac": with_trac,
+        }
+        # A job that has begun may take its time.
+        limit = self._left() + payload["job_seconds"]
+        try:
+            for event in _worker_process.run(python, account, WORKER_MODULES, payload, limit):
+                kind = event["event"]
+                if kind == "result":
+                    self.results.append(Result.from_json(event["result"]))
+                elif kind == "names":
+                    self.names = event["names"]
+                elif kind == "facts":
+                    self.facts[event["name"]] = event["facts"]
+                elif kind == "servers":
+                    self.servers = event["servers"]
+                elif kind == "broken":
+                    return str(event["reason"])
+        except _worker_process.WorkerError as e:
+            return str(e)
+        return ""
+
+    def _no_environments(self) -> Result:
+        directory = self.params["environments_dir"]
+        return Result(
+            "environments",
+            WARNING,
+            f"There is no environment in {directory}.",
+            "There is nothing to serve.",
+            "If they lie elsewhere, name the directory in trac_environments_dir. Else run "
+            "playbooks/site.yml.",
+        )
+
+    def _why_not(self) -> str:
+        return "There is no environment to look at." if not self.names else "Trac is missing."
+
+    # -- Apache
+
+    @functools.cached_property
+    def environment(self) -> dict[str, str]:
+        return _doctor_system.envvars(SERVER_ROOT)
+
+    @functools.cached_property
+    def configuration(self) -> _doctor_configuration.Configuration:
+        return _doctor_configuration.read(SERVER_ROOT, self.environment)
+
+    @functools.cached_property
+    def pids(self) -> list[int]:
+        return _apache_host.running_apaches()
+
+    @functools.cached_property
+    def mod_wsgi_path(self) -> str:
+        configured = _apache_host.configured_object(SERVER_ROOT)
+        return os.path.realpath(configured[0]) if configured else ""
+
+    def _apache(self) -> None:
+        apache_user = self.environment.get("APACHE_RUN_USER", "www-data")
+        program = _apache_transaction.find_apache()
+        self._check(
+            "apache_configuration",
+            lambda: _doctor_apache.check_configuration(SERVER_ROOT, program),
+        )
+        self._check(
+            "apache_running",
+            lambda: _doctor_apache.check_running(
+                self.pids, _apache_host.apache_endpoints(SERVER_ROOT), _PAGE_SECONDS
+            ),
+        )
+        self._check("mod_wsgi_version", lambda: _doctor_apache.check_mod_wsgi(SERVER_ROOT))
+        self._check(
+            "python_home",
+            lambda: _doctor_apache.check_homes(
+                _doctor_apache.homes(self.configuration, apache_user),
+                _doctor_apache.python_of(self.mod_wsgi_path),
+            ),
+        )
+        self._check(
+            "locale",
+            lambda: _doctor_apache.check_locales(
+                _doctor_apache.wanted_locales(self.configuration, self.environment)
+            ),
+        )
+        self._check(
+            "application_group",
+            lambda: _doctor_apache.check_application_group(
+                self._scripts(),
+                [name for name, facts in self.facts.items() if facts["subversion"]],
+            ),
+        )
+        self._check("error_log", self._error_log)
+        self._check(
+            "certificate",
+            lambda: _doctor_certificate.check(
+                [
+                    os.path.join(SERVER_ROOT, each.arguments[0])
+                    for each in self.configuration.all("SSLCertificateFile")
+                    if each.arguments
+                ],
+                self.params["certificate_days"],
+            ),
+        )
+
+    def _error_log(self) -> t.Iterable[Result]:
+        paths = [each.arguments[0] for each in self.configuration.all("ErrorLog") if each.arguments]
+        return _doctor_log.check(
+            _doctor_log.logs(dict.fromkeys(paths), SERVER_ROOT), self.params["log_hours"]
+        )
+
+    # -- the host
+
+    def _resources(self) -> None:
+        params = self.params
+        directories = {params["environments_dir"]: "environments"}
+        if params["backup_dir"]:
+            directories[params["backup_dir"]] = "backups"
+        directories[self.environment.get("APACHE_LOG_DIR", "/var/log")] = "logs"
+        self._check(
+            "disk_space",
+            lambda: _doctor_resources.check_disks(
+                directories, params["free_mb"], params["free_percent"]
+            ),
+        )
+        self._check(
+            "memory",
+            lambda: [
+                _doctor_resources.check_memory(
+                    _doctor_resources.processes(self.pids),
+                    _doctor_resources.text_of("/proc/meminfo"),
+                    params["memory_percent"],
+                )
+            ],
+        )
+        self._check("backup", self._backups)
+        self._check("transaction", lambda: _doctor_resources.check_transactions(STATE_DIRECTORY))
+        self._check("connections", self._connections)
+
+    def _backups(self) -> t.Iterable[Result]:
+        path = self.params["backup_status"]
+        text = _doctor_resources.text_of(path) if os.path.exists(path) else None
+        hours = self.params["backup_hours"]
+        return _doctor_resources.check_backups(text, path, self._there(), hours)
+
+    def _there(self) -> list[str]:
+        """The environments that exist."""
+        missing = {
+            result.subject
+            for result in self.results
+            if result.check == "environments" and result.status == FAILED
+        }
+        return [name for name in self.names if f"environment {name}" not in missing]
+
+    def _connections(self) -> t.Iterable[Result]:
+        if self.servers is None:
+            return []  # why stands there already
+        return budget_results(self.servers, self._pools())
+
+    def _pools(self) -> list[_connection_budget.Pool]:
+        """The pools of the sites, with as many processes as Apache's configuration gives them."""
+        groups = {
+            group.name: group for group in _doctor_configuration.daemon_groups(self.configuration)
+        }
+        sites = []
+        for site in self.params["sites"]:
+            group = groups.get(f"trac-{site['name']}")
+            processes, threads = site["processes"] or 1, _site_plan.threads(site)
+            if group is not None:
+                processes = group.number("processes", 1)
+                threads = group.number("threads", 15)
+            size = _site_plan.pool_size(site)
+            sites.append({**site, "processes": processes, "threads": threads, "pool_size": size})
+        return _connection_budget.pools(sites, self.names)
+
+    # -- the sites
+
+    def _scripts(self) -> list[_doctor_configuration.Script]:
+        """The scripts of the sites; a host may have others, which are none of our business."""
+        mounts = {site["mount"].rstrip("/") for site in self.params["sites"]}
+        return [
+            script
+            for script in _doctor_configuration.scripts(self.configuration)
+            if script.mount.rstrip("/") in mounts
+        ]
+
+    def _sites(self) -> None:
+        self._check(
+            "site_access",
+            lambda: _doctor_apache.embedded_results(self.configuration, self._scripts()),
+        )
+        base = self.params["base_url"] or _apache_host.apache_endpoints(SERVER_ROOT)[0].url
+        base = base.rstrip("/")
+        sites = self.params["sites"]
+        if not self.pids:
+            self._skip(_OF_SITES, "Apache does not run.")
+            return
+        hello = self.params["hello_world_path"]
+        hellos = [_doctor_http.Page(base + hello, "127.0.0.1", "hello-world")] if hello else []
+        pages = _doctor_http.start_pages(sites, self._there(), base)
+        logins = _doctor_http.login_pages(sites, self._there(), base)
+        answers = _doctor_http.ask([*hellos, *logins, *pages], _PAGE_SECONDS, self._left())
+        starts = {page: answers[page] for page in pages}
+        titles = {name: facts["title"] for name, facts in self.facts.items()}
+        self._check(
+            "hello_world",
+            lambda: [_doctor_http.judge_hello_world(page, answers[page]) for page in hellos],
+        )
+        if not pages:
+            why = "No site serves an environment: trac_sites, or trac_environments_dir, is empty."
+            self._skip(_OF_SITES, why)
+            return
+        self._check("site_access", lambda: _doctor_http.judge_access(starts))
+        self._check("site_answers", lambda: _doctor_http.judge_answers(starts))
+        self._check("site_title", lambda: _doctor_http.judge_titles(starts, titles))
+        self._check(
+            "site_login",
+            lambda: _doctor_http.judge_login({page: answers[page] for page in logins}),
+        )
+
+
+def budget_results(
+    servers: t.Sequence[t.Mapping[str, t.Any]], pools: t.Sequence[_connection_budget.Pool]
+) -> t.Iterator[Result]:
+    """Whether each database server has as many connections as the sites can open."""
+    name = "connections"
+    if not servers:
+        yield Result(name, SKIPPED, "No environment has its database on a server.")
+    for found in servers:
+        server = _connection_budget.Server(
+            found["server"],
+            found["environments"],
+            found.get("max_connections"),
+            found.get("reserved", 0),
+            found.get("reason", ""),
+        )
+        budget = _connection_budget.budget(server, pools)
+        if budget.enough is None:
+            # The check database says what is the matter.
+            yield Result(name, SKIPPED, f"{server.name}: {server.reason}", subject=server.name)
+        elif budget.enough:
+            seen = f"{server.name} takes {server.available}, the sites can open {budget.needed}"
+            yield Result(name, OK, seen, subject=server.name)
+        else:
+            yield Result(
+                name,
+                FAILED,
+                budget.warning() or "",
+                "With many visitors, pages fail with 'too many connections'.",
+                "Raise max_connections, or give the sites fewer processes or a smaller pool_size, "
+                "or pooling: per_request.",
+                server.name,
+            )

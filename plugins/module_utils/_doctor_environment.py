@@ -1,0 +1,342 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks of one environment with Trac's own eyes: trac.ini, database, plugins.
+
+This runs under the Python that has Trac, as the account that owns the environments, and writes
+nothing: the environment is opened without its log, and saving trac.ini does nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import re
+import sqlite3
+import time
+import typing as t
+from urllib.parse import quote
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _database_servers,
+    _doctor_files,
+    _secrets,
+    _trac_database,
+    _trac_open,
+    _trac_upgrade,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import (
+    FAILED,
+    OK,
+    SKIPPED,
+    WARNING,
+    Result,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
+    EnvironmentFailure,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import IniFile
+
+_INTEGRITY_SECONDS = 10.0
+_SQLITE_STEPS = 10_000  # between two looks at the clock
+_FAULTS_SHOWN = 3
+_SUBVERSION = "tracopt.versioncontrol.svn.svn_fs.SubversionConnector"
+
+# What Trac looks at with a database's version; each is skipped when what comes before fails.
+_NEEDING_TRAC = ("database", "database_integrity", "database_version", "plugins")
+
+
+class _Skipped(logging.Handler):
+    """Keeps what Trac logs about plugins that it could not load."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if not message.startswith(("Skipping ", "Failed to load plugin")):
+            return
+        # Libraries that Trac can do without: no fault.
+        if record.levelno < logging.WARNING and re.match(r'Skipping "trac(opt)?\.', message):
+            return
+        # The first line names the plugin, the last one the error.
+        lines = [line.strip() for line in message.splitlines() if line.strip()]
+        text = lines[0] if len(lines) == 1 else f"{lines[0].rstrip(':')}: {lines[-1]}"
+        if text not in self.messages:
+            self.messages.append(text)
+
+
+@functools.lru_cache(maxsize=None)
+def _class() -> t.Any:
+    reconciled = _trac_open.environment_class()
+
+    class ExaminedEnvironment(reconciled):  # type: ignore[misc,valid-type]
+        """An environment that remembers which plugins did not load."""
+
+        abstract = True
+        required = False
+        skipped: t.ClassVar[_Skipped] = _Skipped()
+
+        def setup_log(self) -> None:
+            super().setup_log()
+            self.log.setLevel(logging.DEBUG)
+            self.log.addHandler(self.skipped)
+
+    return ExaminedEnvironment
+
+
+def load_trac() -> tuple[str, list[str]]:
+    """Load Trac with the plugins of this Python; its version, and what could not be loaded."""
+    import trac
+    import trac.web.main  # what the script of a site imports
+    from trac.config import UnicodeConfigParser
+
+    with _trac_open.opened(_class()("/nonexistent", UnicodeConfigParser(), new=True)):
+        pass
+    return str(trac.__version__), list(_class().skipped.messages)
+
+
+def _is_shared(message: str, directory: str) -> bool:
+    """Whether a message is about a file of the directory that environments share."""
+    match = re.match(r'Skipping "(\w+)"', message)
+    file = os.path.join(directory, f"{match.group(1)}.py" if match else "")
+    return bool(directory) and (f" from {file}" in message or os.path.isfile(file))
+
+
+def plugin_result(message: str, subject: str = "") -> Result:
+    return Result(
+        "plugins",
+        FAILED,
+        message,
+        "Trac runs without the plugin: what it adds (permissions, fields, macros) is missing.",
+        "Install what is named as missing into the virtual environment (trac_runtime_plugins), or "
+        "a version of the plugin for this Trac and Python; then: systemctl restart apache2",
+        subject,
+    )
+
+
+class Examination:
+    """All that is looked at in one environment."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.subject = f"environment {os.path.basename(path)}"
+        self.results: list[Result] = []
+        # What other checks need to know.
+        self.facts: dict[str, t.Any] = {"title": None, "subversion": False}
+        self.redactor = _secrets.Redactor()
+
+    def _add(self, name: str, status: str, seen: str, means: str = "", advice: str = "") -> None:
+        seen = self.redactor.redact(seen)
+        self.results.append(Result(name, status, seen, means, advice, self.subject))
+
+    def _skip(self, names: t.Iterable[str], why: str) -> None:
+        for name in names:
+            self._add(name, SKIPPED, f"{self.path}: {why}.")
+
+    def run(self) -> None:
+        """Look at everything; what cannot be looked at is skipped, with the reason."""
+        if _doctor_files.is_there(self.path).status != OK:
+            self._skip(_NEEDING_TRAC, "there is no environment (see environments)")
+            return
+        if not os.access(os.path.join(self.path, _doctor_files.INI), os.R_OK):
+            self._skip(_NEEDING_TRAC, "trac.ini cannot be read")
+            return
+        try:
+            ini = IniFile(os.path.join(self.path, _doctor_files.INI))
+        except EnvironmentFailure as e:
+            self._corrupt(str(e))
+            return
+        for option, value in ini.secrets():
+            self.redactor.learn(option, value)
+        before = len(_class().skipped.messages)
+        try:
+            environment = _class()(self.path, ini.proposed({}))
+        # A plugin may raise anything when it is loaded.
+        except Exception as e:  # noqa: BLE001
+            self._cannot_open(e)
+            return
+        with _trac_open.opened(environment):
+            self._facts(environment)
+            self._plugins(environment, _class().skipped.messages[before:])
+            if self._database(environment):
+                self._version(environment)
+                self._integrity(environment)
+
+    def _corrupt(self, why: str) -> None:
+        self._add(
+            "trac_ini",
+            FAILED,
+            f"Trac cannot read trac.ini: {why}",
+            "Every page of the environment is answered with 500.",
+            f"Correct what is named, or take the file from the last backup; it belongs to "
+            f"{_trac_open.account_name(os.geteuid())}.",
+        )
+        self._skip(_NEEDING_TRAC, "trac.ini cannot be read")
+
+    def _cannot_open(self, error: Exception) -> None:
+        why = _trac_open.reason(error, self.path)
+        self._add(
+            "database",
+            FAILED,
+            f"Trac cannot open {self.path}: {why}",
+            "Every page of the environment is answered with 500.",
+            "Correct what is named. If it is a plugin: remove it, or switch it off under "
+            "[components] in trac.ini.",
+        )
+        self._skip(_NEEDING_TRAC[1:], "Trac cannot open it")
+
+    def _facts(self, environment: t.Any) -> None:
+        self.facts["title"] = environment.config.get("project", "name") or None
+        self.facts["subversion"] = environment.is_component_enabled(_SUBVERSION) is True
+
+    # -- plugins
+
+    def _plugins(self, environment: t.Any, messages: t.Sequence[str]) -> None:
+        for message in messages:
+            subject = "" if _is_shared(message, environment.shared_plugins_dir) else self.subject
+            self.results.append(plugin_result(self.redactor.redact(message), subject))
+        absent = _absent_components(environment)
+        if absent:
+            self._add(
+                "plugins",
+                WARNING,
+                f"trac.ini enables {', '.join(absent)} under [components], which no plugin has.",
+                "A plugin that was there once is missing, or its name has changed.",
+                "Install it (trac_runtime_plugins), or remove the lines from trac.ini.",
+            )
+        if not messages and not absent:
+            self._add("plugins", OK, "all load")
+
+    # -- database
+
+    def _database(self, environment: t.Any) -> bool:
+        """Whether the database answers."""
+        try:
+            _trac_database.check_driver(environment)
+            server = _server(environment)
+            with _trac_database.connected(environment) as connection:
+                connection.cursor().execute("SELECT value FROM system WHERE name = 'x'")
+        # Each driver has exceptions of its own.
+        except Exception as e:  # noqa: BLE001
+            self._add(
+                "database",
+                FAILED,
+                f"The database of {self.path} does not answer: {_trac_open.reason(e, self.path)}",
+                "Every page of the environment is answered with 500, or waits.",
+                "See whether the server runs and lets this account in (systemctl status postgresql "
+                "mariadb), and [trac] database in trac.ini; for SQLite, whether the file is there.",
+            )
+            self._skip(("database_integrity", "database_version"), "the database does not answer")
+            return False
+        self._add("database", OK, f"{server or 'SQLite'} answers")
+        return True
+
+    def _version(self, environment: t.Any) -> None:
+        from trac.core import TracError
+        from trac.db.api import DatabaseManager
+        from trac.db_default import db_version
+
+        name = "database_version"
+        try:
+            outdated = _trac_upgrade.is_outdated(environment)
+            found = DatabaseManager(environment).get_database_version()
+        except TracError as e:
+            self._add(
+                name,
+                FAILED,
+                f"{self.path}: {_trac_open.reason(e, self.path)}",
+                "Every page of the environment is answered with 500.",
+                "If the database is newer than Trac, install the Trac that has upgraded it "
+                "(trac_runtime_version). Else see what is named.",
+            )
+            return
+        if not outdated:
+            self._add(name, OK, f"version {found}")
+            return
+        seen = f"version {found} of the database, and Trac has {db_version}"
+        if found == db_version:
+            seen = "a plugin wants to change its tables, or an upgrade was broken off"
+        self._add(
+            name,
+            FAILED,
+            f"{self.path} needs to be upgraded: {seen}.",
+            "Every page is answered with 500, 'The Trac Environment needs to be upgraded', as soon "
+            "as the processes start again.",
+            "Run playbooks/site.yml (or upgrade.yml), which upgrades after a verified copy. By "
+            f"hand, as {_trac_open.account_name(os.geteuid())}: trac-admin {self.path} hotcopy "
+            f"DIRECTORY, then trac-admin {self.path} upgrade and trac-admin {self.path} wiki "
+            "upgrade",
+        )
+
+    def _integrity(self, environment: t.Any) -> None:
+        name = "database_integrity"
+        file = _trac_database.sqlite_file(environment)
+        if file is None:
+            self._skip((name,), "its database is on a server")
+            return
+        try:
+            faults = _sqlite_faults(file)
+        except _NoTime:
+            self._skip((name,), f"{file} is so large that {_INTEGRITY_SECONDS:g} s do not do")
+            return
+        if not faults:
+            self._add(name, OK, f"{file}: quick_check finds nothing")
+            return
+        shown = "; ".join(faults[:_FAULTS_SHOWN])
+        account = _trac_open.account_name(os.geteuid())
+        self._add(
+            name,
+            FAILED,
+            f"SQLite's quick_check of {file} says: {shown}.",
+            "The file is damaged (a disk, a killed host, a copy made while it was written). Pages "
+            "may fail, and what is saved now may be lost.",
+            f"Stop writing: systemctl stop apache2. Keep a copy of {file} and of any "
+            f"{file}-journal. Restore the last good backup (playbooks/restore.yml), or save what "
+            f"can be read, as {account}: sqlite3 {file} .recover | sqlite3 new.db",
+        )
+
+
+class _NoTime(Exception):
+    """A check of a file takes too long."""
+
+
+def _sqlite_faults(file: str, seconds: float = _INTEGRITY_SECONDS) -> list[str]:
+    """What SQLite finds wrong with a file, which is opened for reading only."""
+    end = time.monotonic() + seconds
+    connection = sqlite3.connect(f"file:{quote(file)}?mode=ro", uri=True, timeout=5)
+    connection.set_progress_handler(lambda: time.monotonic() > end, _SQLITE_STEPS)
+    try:
+        with contextlib.closing(connection):
+            found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(10)")]
+    except sqlite3.DatabaseError as e:
+        if "interrupted" in str(e):
+            raise _NoTime from None
+        return [str(e)]
+    return [] if found == ["ok"] else [" ".join(each.split()) for each in found]
+
+
+def _server(environment: t.Any) -> str:
+    """The database server of an environment; empty for SQLite."""
+    from trac.db.api import DatabaseManager, parse_connection_uri
+
+    scheme, where = parse_connection_uri(DatabaseManager(environment).connection_uri)
+    return "" if scheme == "sqlite" else _database_servers.server_name(scheme, where)
+
+
+def _absent_components(environment: t.Any) -> list[str]:
+    """Rules of trac.ini that enable what does not exist."""
+    from trac.core import ComponentMeta
+    from trac.util import as_bool
+
+    known = [f"{each.__module__}.{each.__name__}".lower() for each in ComponentMeta._components]
+    absent = []
+    for rule, value in environment.config.options("components"):
+        name = rule.rstrip(".*").lower()
+        there = any(each == name or each.startswith(name + ".") for each in known)
+        if as_bool(value) and not there:
+            absent.append(rule)
+    return absent

@@ -1,0 +1,338 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks over HTTP: what a visitor of the sites gets.
+
+Each address is asked once; several checks look at the answer. Which project has answered shows
+in the title of the page, not in its status.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import http.client
+import re
+import socket
+import ssl
+import time
+import typing as t
+import urllib.parse
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _http_check
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import (
+    FAILED,
+    OK,
+    SKIPPED,
+    WARNING,
+    Result,
+)
+
+_WORKERS = 4
+_REDIRECTS = (301, 302, 303, 307, 308)
+_LONGEST_BODY_BYTES = 2 * 1024 * 1024
+_SHOWN = 200
+
+_NO_LOGIN = "Authentication information not available"
+
+# What pages of errors say, and what to do. The first that fits is taken.
+_KNOWN = (
+    (
+        "needs to be upgraded",
+        "See the check database_version.",
+    ),
+    ("unsupported locale setting", "See the check locale."),
+    ("database is locked", "Something holds SQLite's file for long: a backup, or a broken disk."),
+    ("sequence of byte string values expected", "The script returns str; Python 3 wants bytes."),
+)
+_STATUSES = {
+    401: "The whole site wants a login.",
+    404: "Apache or Trac knows no such path: see mount and server_name of the site, and the check "
+    "environments.",
+    500: "The reason stands in Apache's error log or in log/trac.log of the environment.",
+    502: "The daemon process has crashed: see the check error_log.",
+    503: "The site has too much to do, or its processes do not start: see error_log, memory.",
+    504: "The daemon process did not answer in time: see the checks error_log and database.",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """Something to ask for."""
+
+    url: str
+    host: str
+    site: str
+    environment: str = ""  # whose start page it is
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What came; without a status nothing did, for a reason. Not asked: no time was left."""
+
+    status: int = 0
+    text: str = ""
+    location: str = ""
+    reason: str = ""
+    asked: bool = True
+
+    @property
+    def title(self) -> str:
+        return _http_check.page_title(self.text) or ""
+
+    @property
+    def from_apache(self) -> bool:
+        """Whether it is one of Apache's own pages of errors, whose titles are always the same."""
+        return bool(re.match(rf"{self.status} [A-Z]", self.title))
+
+
+def _connection(url: urllib.parse.SplitResult, host: str, seconds: float) -> t.Any:
+    address = url.hostname or "127.0.0.1"
+    if url.scheme != "https":
+        return http.client.HTTPConnection(address, url.port, timeout=seconds)
+    # The certificate is for the site's name, not for this address, and has a check of its own.
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    connection = http.client.HTTPSConnection(address, url.port, timeout=seconds, context=context)
+    plain = socket.create_connection((address, url.port or 443), timeout=seconds)
+    connection.sock = context.wrap_socket(plain, server_hostname=host)
+    return connection
+
+
+def fetch(url: str, host: str, seconds: float) -> Answer:
+    """One GET, without following redirects but the one from a site to itself over TLS."""
+    parts = urllib.parse.urlsplit(url)
+    connection = None
+    try:
+        connection = _connection(parts, host, seconds)
+        target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        connection.request("GET", target, headers={"Host": host, "Connection": "close"})
+        response = connection.getresponse()
+        text = response.read(_LONGEST_BODY_BYTES).decode("utf-8", "replace")
+        location = response.headers.get("Location", "")
+    except (OSError, http.client.HTTPException, ValueError) as e:
+        return Answer(reason=str(e) or type(e).__name__)
+    finally:
+        if connection is not None:
+            connection.close()
+    onward = urllib.parse.urlsplit(location)
+    if (
+        response.status in _REDIRECTS
+        and parts.scheme == "http"
+        and onward.scheme == "https"
+        and onward.hostname == host
+    ):
+        port = f":{onward.port}" if onward.port else ""
+        address = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        return fetch(onward._replace(netloc=f"{address}{port}").geturl(), host, seconds)
+    return Answer(response.status, text, location)
+
+
+def ask(pages: t.Sequence[Page], seconds: float, budget: float) -> dict[Page, Answer]:
+    """All answers. What has no turn within the budget, in seconds, is not asked."""
+    end = time.monotonic() + budget
+
+    def one(page: Page) -> Answer:
+        if time.monotonic() > end:
+            return Answer(asked=False, reason=f"{budget:g} seconds were over before")
+        return fetch(page.url, page.host, seconds)
+
+    pages = list(dict.fromkeys(pages))
+    with concurrent.futures.ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+        return dict(zip(pages, pool.map(one, pages)))
+
+
+# -- what to ask for -------------------------------------------------------------------------
+
+
+def served(site: t.Mapping[str, t.Any], environments: t.Sequence[str]) -> list[str]:
+    """The environments that a site serves."""
+    return [site["environment"]] if site.get("environment") else list(environments)
+
+
+def page_of(site: t.Mapping[str, t.Any], environment: str, base_url: str, path: str = "") -> Page:
+    """The start page of an environment, or a path below it."""
+    mount = site["mount"].rstrip("/")
+    if not site.get("environment"):
+        mount += f"/{environment}"
+    host = site.get("server_name") or "127.0.0.1"
+    return Page(f"{base_url}{mount}{path}" or "/", host, site["name"], "" if path else environment)
+
+
+def start_pages(
+    sites: t.Sequence[t.Mapping[str, t.Any]], environments: t.Sequence[str], base_url: str
+) -> list[Page]:
+    return [page_of(site, name, base_url) for site in sites for name in served(site, environments)]
+
+
+def login_pages(
+    sites: t.Sequence[t.Mapping[str, t.Any]], environments: t.Sequence[str], base_url: str
+) -> list[Page]:
+    """The login of each site, in the first of its environments."""
+    return [
+        page_of(site, served(site, environments)[0], base_url, "/login")
+        for site in sites
+        if served(site, environments)
+    ]
+
+
+# -- what the answers tell -------------------------------------------------------------------
+
+
+def _of(page: Page) -> str:
+    environment = f", environment {page.environment}" if page.environment else ""
+    return f"site {page.site}{environment}"
+
+
+def judge_hello_world(page: Page, answer: Answer) -> Result:
+    name = "hello_world"
+    if answer.text == "Hello World!\n":
+        return Result(name, OK, f"{page.url} answers")
+    if answer.status == 401:
+        return Result(name, SKIPPED, f"{page.url} wants a login.")
+    seen = f"status {answer.status}" if answer.status else f"no answer ({answer.reason})"
+    return Result(
+        name,
+        FAILED,
+        f"{page.url}: {seen}.",
+        "Apache, mod_wsgi and Python do not work together, whatever is the matter with Trac.",
+        "See the checks apache_running, mod_wsgi_version and python_home, and Apache's error log; "
+        "playbooks/site.yml sets it up again.",
+    )
+
+
+def judge_access(pages: t.Mapping[Page, Answer]) -> list[Result]:
+    """Pages that Apache itself keeps from visitors."""
+    name = "site_access"
+    results = [
+        Result(
+            name,
+            FAILED,
+            f"{page.url} is answered with 403 by Apache, not by Trac.",
+            "Apache is not allowed to run the script: no 'Require all granted' for its directory "
+            "(AH01630 in the error log), or a directory above it is closed to Apache's account.",
+            "Put 'Require all granted' into a <Directory> section for the directory of the script, "
+            "or run playbooks/site.yml; then: systemctl reload apache2",
+            _of(page),
+        )
+        for page, answer in pages.items()
+        if answer.status == 403 and answer.from_apache
+    ]
+    return results or [Result(name, OK, "no page is kept from visitors by Apache")]
+
+
+def judge_answers(pages: t.Mapping[Page, Answer]) -> list[Result]:
+    """Whether there is an answer at all, and which."""
+    results = []
+    for page, answer in pages.items():
+        if answer.status == 403 and answer.from_apache:
+            seen = f"{page.url} is kept from visitors by Apache (see site_access)."
+            results.append(Result("site_answers", SKIPPED, seen, subject=_of(page)))
+        elif answer.status in (200, 403):
+            results.append(Result("site_answers", OK, page.url, subject=_of(page)))
+        elif answer.status == 401 or answer.status in _REDIRECTS:
+            how = f"leads to {answer.location}" if answer.location else "wants a login"
+            results.append(Result("site_answers", OK, f"{page.url} {how}", subject=_of(page)))
+        else:
+            results.append(_no_page(page, answer))
+    return results
+
+
+def _no_page(page: Page, answer: Answer) -> Result:
+    if not answer.asked:
+        return Result(
+            "site_answers",
+            SKIPPED,
+            f"{page.url} was not asked: {answer.reason}.",
+            subject=_of(page),
+        )
+    if not answer.status:
+        return Result(
+            "site_answers",
+            FAILED,
+            f"{page.url} does not answer: {answer.reason}.",
+            "Visitors see an error or wait.",
+            "If Apache answers otherwise (check apache_running), the daemon process hangs: see the "
+            "checks error_log, database and python_home; then: systemctl restart apache2",
+            _of(page),
+        )
+    text = re.sub(r"<[^>]*>", " ", answer.text)
+    advice = next((advice for phrase, advice in _KNOWN if phrase in text), None)
+    return Result(
+        "site_answers",
+        FAILED,
+        f"{page.url} is answered with {answer.status} ({answer.title or 'no title'}).",
+        "Visitors see an error.",
+        advice or _STATUSES.get(answer.status, _STATUSES[500]),
+        _of(page),
+    )
+
+
+def judge_titles(
+    pages: t.Mapping[Page, Answer], titles: t.Mapping[str, str | None]
+) -> list[Result]:
+    """Compare each page's title with the project's name in the environment's own trac.ini."""
+    name = "site_title"
+    results = []
+    for page, answer in pages.items():
+        if answer.status not in (200, 403) or answer.from_apache:
+            why = "no page of Trac has come (see site_answers, site_access)"
+        elif not titles.get(page.environment):
+            why = f"the trac.ini of {page.environment} tells no name of the project"
+        else:
+            results.append(_judge_title(page, answer, t.cast(str, titles[page.environment])))
+            continue
+        results.append(Result(name, SKIPPED, f"{page.url}: {why}.", subject=_of(page)))
+    return results
+
+
+def _judge_title(page: Page, answer: Answer, wanted: str) -> Result:
+    wanted = _http_check.squeeze(wanted)
+    if _http_check.has_phrase(answer.title, wanted):
+        return Result("site_title", OK, f"{page.url}: '{wanted}'", subject=_of(page))
+    return Result(
+        "site_title",
+        FAILED,
+        f"{page.url} shows '{answer.title[:_SHOWN]}'; the trac.ini of {page.environment} says "
+        f"'{wanted}'.",
+        "Another project answers there: visitors read and write the wrong tickets. Scripts that "
+        "share a process and put TRAC_ENV into os.environ do that, or a script names another "
+        "environment.",
+        "Run playbooks/site.yml, whose scripts say with each request which environment is meant; "
+        "in a script of your own set environ['trac.env_path'], and give each site a process group "
+        "of its own.",
+        _of(page),
+    )
+
+
+def judge_login(pages: t.Mapping[Page, Answer]) -> list[Result]:
+    name = "site_login"
+    results = []
+    for page, answer in pages.items():
+        if answer.status == 401 or answer.status in (*_REDIRECTS, 200, 403):
+            how = "asks for a name" if answer.status == 401 else f"answers with {answer.status}"
+            results.append(Result(name, OK, f"{page.url} {how}", subject=_of(page)))
+        elif _NO_LOGIN in answer.text:
+            results.append(
+                Result(
+                    name,
+                    WARNING,
+                    f"{page.url} is answered with {answer.status}: '{_NO_LOGIN}'.",
+                    "Apache asks nobody for a name there, and Trac leaves logging in to Apache: "
+                    "nobody can log in.",
+                    "Give the site authentication for <mount>/login (extra_directives with "
+                    "AuthType, AuthUserFile and Require valid-user), or install a plugin for it.",
+                    _of(page),
+                )
+            )
+        else:
+            results.append(
+                Result(
+                    name,
+                    SKIPPED,
+                    f"{page.url}: {answer.status or answer.reason} tells nothing about the login.",
+                    subject=_of(page),
+                )
+            )
+    return results

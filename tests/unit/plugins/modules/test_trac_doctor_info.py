@@ -1,0 +1,294 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The doctor on environments; its worker under Trac's Python is a real process."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import pwd
+import socket
+import sys
+import typing as t
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _doctor_system
+from ansible_collections.trac.mod_wsgi.plugins.modules import trac_doctor_info
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import PROJECT, Host
+
+ME = pwd.getpwuid(os.geteuid()).pw_name
+# Without those that look at the Apache of the machine that runs the tests.
+CHECKS = [
+    "python_version", "setuptools", "multipart", "psycopg2", "trac_import", "environments",
+    "environment_files", "trac_ini", "database", "database_integrity", "database_version",
+    "plugins", "connections",
+]  # fmt: skip
+
+Found = t.Dict[str, t.Any]
+
+
+class Doctor:
+    """The module, for the environments of a host."""
+
+    def __init__(self, host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+        self.directory = host.directory
+        self.path = host.directory / "project"
+        self.capsys = capsys
+
+    def __call__(self, **more: t.Any) -> dict[str, Found]:
+        """The checks by their names."""
+        parameters = {
+            "checks": CHECKS,
+            "environments_dir": str(self.directory),
+            "python": sys.executable,
+            "user": ME,
+            "timeout": 60,
+            **more,
+        }
+        self.capsys.readouterr()
+        with patch_module_args(parameters), pytest.raises(SystemExit) as ended:
+            trac_doctor_info.main()
+        assert ended.value.code == 0
+        result = json.loads(self.capsys.readouterr().out)
+        assert result["changed"] is False
+        return {check["name"]: check for check in result["checks"]}
+
+    def bad(self, **more: t.Any) -> dict[str, str]:
+        """The checks that are not well, each with all that they say."""
+        return {
+            name: f"{check['status']}: " + " ".join(str(each) for each in check["results"])
+            for name, check in self(**more).items()
+            if check["status"] in ("failed", "warning")
+        }
+
+
+@pytest.fixture
+def doctor(created: Host, capsys: pytest.CaptureFixture[str]) -> Doctor:
+    assert PROJECT["name"] == "project"
+    return Doctor(created, capsys)
+
+
+def everything(directory: pathlib.Path) -> list[tuple[str, float, bytes]]:
+    return sorted(
+        (str(path), path.lstat().st_mtime, path.read_bytes() if path.is_file() else b"")
+        for path in directory.rglob("*")
+    )
+
+
+def test_a_healthy_environment_is_left_as_it_was(doctor: Doctor) -> None:
+    before = everything(doctor.directory)
+    found = doctor()
+    assert {name: check["status"] for name, check in found.items()} == {
+        **dict.fromkeys(CHECKS, "ok"),
+        "connections": "skipped",
+    }
+    assert everything(doctor.directory) == before
+    assert not (doctor.path / "log" / "trac.log").exists()
+
+
+def test_only_what_is_asked_for(doctor: Doctor) -> None:
+    assert list(doctor(checks=["database"])) == ["database"]
+
+
+def test_without_the_virtual_environment(doctor: Doctor) -> None:
+    found = doctor(python="/nonexistent/python")
+    assert found["trac_import"]["status"] == "failed"
+    assert "/nonexistent/python cannot be run" in found["trac_import"]["results"][0]["seen"]
+    assert found["environment_files"]["status"] == "ok"
+    assert found["database"]["status"] == "skipped"
+    assert found["setuptools"]["status"] == "skipped"
+    assert found["connections"]["status"] == "skipped"
+
+
+def test_without_the_account(doctor: Doctor) -> None:
+    found = doctor(user="nobody-there")
+    assert found["environments"]["status"] == "failed"
+    assert {check["status"] for check in found.values()} == {"failed", "skipped"}
+
+
+def test_without_the_directory(doctor: Doctor) -> None:
+    found = doctor(environments_dir="/nonexistent")
+    assert found["environments"]["status"] == "warning"
+    assert found["database"]["status"] == "skipped"
+
+
+def append(path: pathlib.Path, text: str) -> None:
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def ini(doctor: Doctor, text: str) -> None:
+    append(doctor.path / "conf" / "trac.ini", text)
+
+
+def write(doctor: Doctor, name: str, text: str) -> None:
+    (doctor.path / name).write_text(text, encoding="utf-8")
+
+
+def damage(doctor: Doctor) -> None:
+    with open(doctor.path / "db" / "trac.db", "r+b") as file:
+        file.seek(60 * 4096)
+        file.write(b"\0" * 8 * 4096)
+
+
+def unreachable(doctor: Doctor, port: int = 1) -> None:
+    path = doctor.path / "conf" / "trac.ini"
+    url = f"mysql://trac:geh%40eim@127.0.0.1:{port}/x"
+    text = path.read_text(encoding="utf-8").replace("sqlite:db/trac.db", url)
+    path.write_text(text, encoding="utf-8")
+
+
+def shared_plugin(doctor: Doctor) -> None:
+    directory = doctor.directory.parent / "shared"
+    directory.mkdir()
+    (directory / "shared_one.py").write_text("import not_installed\n", encoding="utf-8")
+    path = doctor.path / "conf" / "trac.ini"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines[lines.index("plugins_dir = ")] = f"plugins_dir = {directory}"
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def dangling(doctor: Doctor) -> None:
+    path = doctor.path / "conf" / "trac.ini"
+    path.unlink()
+    path.symlink_to("/nonexistent")
+
+
+Break = t.Callable[[Doctor], object]
+# What is broken -> the checks that are not well, with words that they say.
+BROKEN: list[tuple[str, Break, dict[str, list[str]]]] = [
+    ("corrupt trac.ini", lambda d: ini(d, "\n[[[ x\n"), {"trac_ini": ["Trac cannot read"]}),
+    (
+        "trac.ini that is no UTF-8",
+        lambda d: (d.path / "conf" / "trac.ini").write_bytes(b"[trac]\nx = \xff\n"),
+        {"trac_ini": ["is not UTF-8"]},
+    ),
+    (
+        "no trac.ini",
+        lambda d: (d.path / "conf" / "trac.ini").unlink(),
+        {"environment_files": ["conf/trac.ini"]},
+    ),
+    (
+        "trac.ini that leads nowhere",
+        dangling,
+        {"environment_files": ["conf/trac.ini"]},
+    ),
+    (
+        "VERSION of something else",
+        lambda d: write(d, "VERSION", "1\n"),
+        {"environments": ["begins with '1'"]},
+    ),
+    (
+        "no database",
+        lambda d: (d.path / "db" / "trac.db").unlink(),
+        {"database": ["not found"]},
+    ),
+    ("damaged database", damage, {"database_integrity": ["quick_check", "Restore"]}),
+    (
+        "database that is none",
+        lambda d: write(d, "db/trac.db", "x" * 5000),
+        {"database": ["file is not a database"]},
+    ),
+    (
+        "plugin with a missing library",
+        lambda d: write(d, "plugins/a_plugin.py", "import not_installed\n"),
+        {"plugins": ["failed", "not_installed", "environment project"]},
+    ),
+    (
+        "plugin with a fault",
+        lambda d: write(d, "plugins/b_plugin.py", "1 / 0\n"),
+        {"plugins": ["failed", "b_plugin.py", "division by zero"]},
+    ),
+    (
+        "plugin that ends the process",
+        lambda d: write(d, "plugins/c_plugin.py", "import os\nos._exit(3)\n"),
+        {"database": ["exit status 3"]},
+    ),
+    (
+        "shared plugin with a fault",
+        shared_plugin,
+        {"plugins": ["failed", "not_installed", "'subject': ''"]},
+    ),
+    (
+        "plugin that is not there",
+        lambda d: ini(d, "\n[components]\ngone.* = enabled\nother.gone = disabled\n"),
+        {"plugins": ["warning", "enables gone.* under"]},
+    ),
+    ("database server that is down", unreachable, {"database": ["does not answer"]}),
+]
+
+
+@pytest.mark.parametrize(
+    ("breaking", "wanted"),
+    [(each[1], each[2]) for each in BROKEN],
+    ids=[each[0] for each in BROKEN],
+)
+def test_broken(breaking: Break, wanted: dict[str, list[str]], doctor: Doctor) -> None:
+    breaking(doctor)
+    bad = doctor.bad()
+    assert list(bad) == list(wanted)
+    for name, words in wanted.items():
+        assert [each for each in words if each not in bad[name]] == []
+    assert "geh@eim" not in str(bad)
+    assert "geh%40eim" not in str(bad)
+
+
+def test_an_upgrade_is_needed(created: Host, doctor: Doctor) -> None:
+    created.execute("UPDATE system SET value = '44' WHERE name = 'database_version'")
+    bad = doctor.bad()
+    assert list(bad) == ["database_version"]
+    assert "needs to be upgraded: version 44" in bad["database_version"]
+
+
+def test_a_database_newer_than_trac(created: Host, doctor: Doctor) -> None:
+    created.execute("UPDATE system SET value = '99' WHERE name = 'database_version'")
+    bad = doctor.bad()
+    assert list(bad) == ["database_version"]
+    assert "trac_runtime_version" in bad["database_version"]
+
+
+def test_what_hangs_is_stopped_and_hides_nothing(doctor: Doctor) -> None:
+    write(doctor, "plugins/d_plugin.py", "import time\ntime.sleep(600)\n")
+    found = doctor(timeout=5)
+    assert found["database"]["status"] == "failed"
+    assert "did not end within 5 seconds" in found["database"]["results"][0]["seen"]
+    assert found["environment_files"]["status"] == "ok"
+    assert found["trac_import"]["status"] == "ok"
+
+
+def test_a_database_server_that_never_answers(doctor: Doctor) -> None:
+    pytest.importorskip("pymysql")
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        unreachable(doctor, server.getsockname()[1])
+        found = doctor(timeout=5)
+    assert found["database"]["status"] == "failed"
+    assert "did not end within 5 seconds" in found["database"]["results"][0]["seen"]
+    assert found["connections"]["status"] == "skipped"
+    assert found["environment_files"]["status"] == "ok"
+
+
+def test_a_fault_of_the_doctor_hides_nothing(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_arguments: object) -> None:
+        raise RuntimeError("no more")
+
+    monkeypatch.setattr(_doctor_system, "envvars", crash)
+    found = doctor(checks=["database", "locale", "disk_space", "site_answers"])
+    assert found["database"]["status"] == "ok"
+    assert "RuntimeError: no more" in found["disk_space"]["results"][0]["seen"]
+
+
+def test_one_that_is_missing_does_not_hide_the_others(doctor: Doctor) -> None:
+    found = doctor(environments=["project", "gone"])
+    assert [(each["subject"], each["status"]) for each in found["environments"]["results"]] == [
+        ("environment project", "ok"),
+        ("environment gone", "failed"),
+    ]
+    assert found["database"]["status"] == "ok"
