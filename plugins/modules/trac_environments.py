@@ -452,6 +452,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _adoption_copy,
+    _adoption_run,
     _environment_input,
     _environment_spec,
     _field_items,
@@ -464,6 +466,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_ini,
     _trac_open,
     _trac_permissions,
+    _trac_plugins,
     _trac_processes,
     _trac_reconcile,
     _trac_remove,
@@ -474,8 +477,10 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _tracignore,
     _worker_process,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._adoption import Owner
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
+    EnvironmentSpec,
     Report,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_process import (
@@ -498,6 +503,7 @@ WORKER_MODULES = (
     _trac_archive,
     _trac_remove,
     _trac_upgrade,
+    _trac_plugins,
     _trac_permissions,
     _trac_ticket_fields,
     _trac_repositories,
@@ -586,6 +592,15 @@ class Environments:
         for spec in self.specs:
             for (_section, option), value in spec.options.items():
                 self.redactor.learn(option, value)
+        for spec in self.specs:
+            if spec.adopt_from and (
+                _is_below(spec.adopt_from, self.directory)
+                or _is_below(self.directory, spec.adopt_from)
+            ):
+                self.problems.append(
+                    f"environment {spec.name!r}: adopt_from is {spec.adopt_from}, which must be "
+                    f"neither in {self.directory} nor around it"
+                )
         self.reports: list[Report] = []
         self.remaining: list[str] = []
         self.leftovers: list[str] = []
@@ -614,11 +629,38 @@ class Environments:
             raise NotReady(f"There is no directory {self.directory}.")
         if self.archive and not os.path.lexists(self.archive):
             self.make_archive(self.archive, account)
+        adoptions, specs = self.adopt(account)
+        self.work(account, specs)
+        done = {report.name: report for report in self.reports}
+        self.reports = [
+            adoption.joined(done.get(spec.name), self.module.check_mode)
+            for spec, adoption in zip(self.specs, adoptions)
+            if spec.name in done
+            or not adoption.is_there
+            # The next call tells of what is left, but not of what has been done for it now.
+            or (adoption.report.changed and not self.module.check_mode)
+        ]
+        for report in self.reports:
+            for warning in report.warnings:
+                self.module.warn(f"{report.name}: {self.redactor.redact(warning)}")
+
+    def adopt(self, account: Account) -> tuple[list[_adoption_run.Adoption], list[EnvironmentSpec]]:
+        """Do what takes root's rights, and tell which environments there are to work on."""
+        check = self.module.check_mode
+        self.leftovers = _adoption_copy.leftovers(self.directory, remove=not check)
+        owner = Owner(account.uid, account.gid)
+        adoptions = [_adoption_run.adopt(self.directory, spec, owner, check) for spec in self.specs]
+        return adoptions, [
+            spec for spec, adoption in zip(self.specs, adoptions) if adoption.is_there
+        ]
+
+    def work(self, account: Account, specs: list[EnvironmentSpec]) -> None:
+        """Have the worker do its part, and collect what it says."""
         payload = {
             "directory": self.directory,
             "archive": self.archive,
             "check": self.module.check_mode,
-            "environments": [spec.to_json() for spec in self.specs],
+            "environments": [spec.to_json() for spec in specs],
             "ignore": self.ignore,
             "time_limit": self.module.params["time_limit"],
         }
@@ -629,7 +671,8 @@ class Environments:
             if event["event"] == "failed":
                 self.broken = event["reason"]
             if event["event"] == "leftovers":
-                self.leftovers, self.kept = event["names"], event["failures"]
+                self.leftovers += event["names"]
+                self.kept = event["failures"]
             if event["event"] == "tracignore":
                 self.ignore_failure = event["failure"]
                 if self.ignore_failure is None:
@@ -645,11 +688,6 @@ class Environments:
             if event["event"] == "broken":
                 at = f" while it worked on {' and '.join(working_on)}" if working_on else ""
                 self.broken = f"The work was broken off{at}: {event['reason']}"
-        order = {spec.name: number for number, spec in enumerate(self.specs)}
-        self.reports.sort(key=lambda report: order[report.name])
-        for report in self.reports:
-            for warning in report.warnings:
-                self.module.warn(f"{report.name}: {self.redactor.redact(warning)}")
 
     def make_archive(self, path: str, account: Account) -> None:
         """Make the archive directory, for nobody but the account."""
@@ -682,6 +720,8 @@ class Environments:
                         report.change(*_trac_remove.REMOVED)
                 elif _environment_spec.exists(path):
                     self.module.warn(f"What would change in {spec.name} cannot be predicted yet.")
+                elif spec.adopt_from:
+                    report.change(*_adoption_run.copied(spec.adopt_from))
                 else:
                     report.create(spec, _trac_repositories.for_new_environment(spec))
             except EnvironmentFailure as e:
@@ -700,7 +740,10 @@ class Environments:
             if report.changed:
                 before = "".join(f"{line}\n" for line in report.before)
                 after = "".join(f"{line}\n" for line in report.after)
-                result.append(self._diff(os.path.join(self.directory, report.name), before, after))
+                header = os.path.join(self.directory, report.name)
+                if report.name in self.remaining:  # whose other changes the next call shows
+                    header += " (adopted)"
+                result.append(self._diff(header, before, after))
         if self.ignored and self.ignored.changed:
             path = os.path.join(self.directory, _tracignore.NAME)
             result.append(self._diff(path, self.ignored.before or "", self.ignored.after or ""))
@@ -791,6 +834,7 @@ def main() -> None:
                     "title": {"type": "str"},
                     "database": {"type": "str"},
                     "new_database": {"type": "str"},
+                    "adopt_from": {"type": "str"},
                     "repositories": {
                         "type": "list",
                         "elements": "dict",
