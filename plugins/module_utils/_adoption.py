@@ -170,6 +170,8 @@ class _Mender:
             if self.result.adopted:
                 self.leave(path, why)
             return
+        if not stat.S_ISDIR(status.st_mode) and not self.in_need(status):
+            return
         try:
             flags = DIRECTORY_FLAGS if stat.S_ISDIR(status.st_mode) else FILE_FLAGS
             with opened(name, flags, directory) as descriptor:

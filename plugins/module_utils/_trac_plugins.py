@@ -31,8 +31,8 @@ def complaints(environment: t.Any) -> list[str]:
 
 def _failed(environment: t.Any) -> t.Iterator[str]:
     for plugin, why in environment.skipped.plugins:
-        file = plugin if os.path.isabs(plugin) else f"{plugin!r}"
-        yield f"the plugin {file} does not load: {why}"
+        file = os.path.join(environment.plugins_dir, f"{plugin}.py")
+        yield f"the plugin {file if os.path.exists(file) else plugin} does not load: {why}"
 
 
 def _names(directory: str) -> list[str]:

@@ -22,6 +22,15 @@ description:
   - A new environment is built in a hidden directory beside its place, and appears when it is
     complete. What a killed run left of such directories is removed, half-made tables included.
   - Several processes share the work. One that crashes costs the environment that it works on.
+  - An environment whose directory is not O(user)'s is given to it with all that is in it, with the
+    modes that new ones have. In one that is O(user)'s already, files that root has left there and
+    that it could not use are given back; attachments are not looked through. Links are never
+    followed. Links, devices, files with several names (hard links), and files of other accounts
+    than root, Apache's, O(user) and the owner of the environment's directory are named and left
+    alone.
+  - What an environment has been extended with and Trac does not load is named in a warning, with
+    the reason. Such are plugins in its directory C(plugins), lines of C([components]) that enable
+    what is not installed, and templates for Genshi.
   - A C(trac.ini) that holds a secret and is open to everybody is closed to others.
   - Directories beside the environments that are none are kept off Trac's project index, by lines
     in C(.tracignore). Other lines in that file stay.
@@ -36,7 +45,7 @@ attributes:
       - As long as the virtual environment or the account does not exist, only the creation and the
         removal of environments are predicted, not the changes of those that exist already.
       - Where a database cannot be reached yet, or has to be upgraded first, a warning says what
-        cannot be predicted.
+        cannot be predicted; likewise where an environment is yet to be copied, or given to O(user).
   diff_mode:
     support: full
     details:
@@ -83,6 +92,19 @@ options:
       new_database:
         description: The connection string of a new environment whose O(environments[].database)
           is left out.
+        type: str
+      adopt_from:
+        description:
+          - The directory of an environment elsewhere on the host, of which this one is to be a
+            copy. It may be a copy by C(trac-admin hotcopy). It has to be an absolute path.
+          - It is only read, and copied once, when O(environments[].name) does not exist. If that
+            exists and was not copied from there, the environment fails. Nothing is ever replaced.
+          - The copy is thrown away when the original is written to meanwhile, or when its SQLite
+            database is not whole. A link that leads out of it, a device, a file that may be
+            somebody else's, or an SQLite database outside of it stop the copy before it begins.
+          - C([trac] database) is changed in the copy only where it names the file by its absolute
+            path. With PostgreSQL and MySQL the copy works on the same database as the original,
+            which must not be served any more.
         type: str
       permissions:
         description:
@@ -205,8 +227,10 @@ options:
         description:
           - Whether an environment is upgraded, database and wiki pages, when Trac or a plugin wants
             it. A verified copy goes to O(archive_directory) first.
-          - Trac's own wiki pages are renewed when Trac's database is upgraded, as by
-            C(trac-admin wiki upgrade), not for the sake of a plugin.
+          - Trac's own wiki pages are renewed when Trac's database is upgraded, or when they are
+            those of another release, as by C(trac-admin wiki upgrade), not for the sake of a
+            plugin. What they held stays in their history.
+          - What the upgrade changes in C(trac.ini) is changed in place.
           - If this is V(false), an environment that needs an upgrade fails.
           - If left out, it is V(true).
         type: bool
@@ -321,8 +345,8 @@ options:
 notes:
   - Variables of the task's C(environment) whose names begin with C(PG) or C(MYSQL_) reach the
     database's client library, for instance C(PGSSLMODE) and C(PGSSLROOTCERT).
-  - Directories are created with the mode V(2770) and files with V(0660). Modes and owners of what
-    exists are left alone.
+  - Directories are created with the mode V(2770) and files with V(0660). Modes of what is
+    O(user)'s already are left alone.
   - Trac itself writes C(trac.ini) anew, without comments, when somebody changes the configuration
     in the web administration.
 """

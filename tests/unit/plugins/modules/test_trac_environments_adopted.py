@@ -70,7 +70,7 @@ NOT_LOADED: dict[str, list[str]] = {
         "trac.ini must be manually edited to add DefaultTicketPolicy",
     ],
     "1.4": [
-        "'ribbon' does not load: ImportError: cannot import name 'ITemplateStreamFilter'",
+        "/plugins/ribbon.py does not load: ImportError: cannot import name 'ITemplateStreamFilter'",
         "[components] tracaccountmanager.web_ui.loginmodule = enabled enables nothing",
     ],
     "1.6": [],
