@@ -25,6 +25,7 @@ def complaints(environment: t.Any) -> list[str]:
         *_failed(environment),
         *_old_eggs(environment),
         *_missing_components(environment),
+        *_missing_choices(environment),
         *_old_templates(environment),
     ]
 
@@ -68,6 +69,26 @@ def _missing_components(environment: t.Any) -> t.Iterator[str]:
             yield (
                 f"[components] {option} = {value} enables nothing: no component of that name is "
                 "installed"
+            )
+
+
+def _missing_choices(environment: t.Any) -> t.Iterator[str]:
+    """Options that name a component which is not there; Trac finds out with a visitor's request."""
+    from trac.config import ExtensionOption, Option, OrderedExtensionsOption
+    from trac.core import ComponentMeta
+
+    enabled = {each.__name__ for each in ComponentMeta._components if environment.is_enabled(each)}
+    for (section, name), option in sorted(Option.registry.items()):
+        if not isinstance(option, (ExtensionOption, OrderedExtensionsOption)):
+            continue
+        if not environment.config.has_option(section, name, defaults=False):
+            continue
+        chosen = environment.config.getlist(section, name)
+        missing = [each for each in chosen if each not in enabled]
+        if missing:
+            yield (
+                f"[{section}] {name} names {', '.join(missing)}, which is not installed or not "
+                "enabled; pages that need it show an error"
             )
 
 

@@ -201,9 +201,11 @@ def test_without_upgrade_old_pages_are_left_alone(host: Host, before: pathlib.Pa
     assert tables == compare.tables(str(path))
 
 
-def test_the_comparison_sees_what_is_lost(old: Old) -> None:
+@pytest.mark.parametrize("old", ["1.0"], indirect=True)
+def test_the_comparison_sees_what_is_lost(old: Old, tmp_path: pathlib.Path) -> None:
     old.host.one(old.document)
     name = old_name(old.series)
+    shutil.copytree(old.path, tmp_path / "upgraded")
     for statement, words in (
         (
             "UPDATE ticket_change SET newvalue='x' WHERE field='comment' AND ticket=5",
@@ -219,8 +221,7 @@ def test_the_comparison_sees_what_is_lost(old: Old) -> None:
         ("UPDATE milestone SET due=0 WHERE name='Übergabe'", "missing in milestone"),
     ):
         shutil.rmtree(old.path)
-        unpack(old.series, old.host.directory)
-        old.host.one(old.document)
+        shutil.copytree(tmp_path / "upgraded", old.path)
         assert old.differences() == []
         old.host.execute(statement, name)
         assert any(words in difference for difference in old.differences()), statement
@@ -268,10 +269,6 @@ def test_a_journal_that_was_left_behind_is_rolled_back(host: Host, tmp_path: pat
         ("[trac]\ndatabase = sqlite:db/trac.db\ndatabase = sqlite:db/trac.db\n", "already exists"),
         ("[trac]\ndatabase = sqlite:db/gone.db\n", "gone.db"),
         ("[trac]\ndatabase = pysqlite:db/trac.db\n", "pysqlite"),
-        (
-            "[trac]\ndatabase = sqlite:db/trac.db\npermission_policies = OldPolicy\n",
-            "OldPolicy",
-        ),
     ],
 )
 def test_what_trac_cannot_open_is_told_and_left_as_it_is(host: Host, text: str, words: str) -> None:
@@ -282,6 +279,20 @@ def test_what_trac_cannot_open_is_told_and_left_as_it_is(host: Host, text: str, 
     assert words in report["failure"]
     assert (path / "conf" / "trac.ini").read_text() == text
     assert compare.tables(str(path)) == before
+
+
+def test_a_chosen_component_that_is_not_there_is_named(host: Host) -> None:
+    path = unpack("1.6", host.directory)
+    ini = path / "conf" / "trac.ini"
+    text = ini.read_text(encoding="utf-8")
+    assert "permission_policies = Default" in text
+    text = text.replace("permission_policies = ", "permission_policies = AuthzPolicy, OldPolicy, ")
+    ini.write_text(text.replace("default_handler = WikiModule", "default_handler = Gone"), "utf-8")
+    report = host.one({"name": "trac-1-6"})
+    assert report["failure"] is None
+    (first, second) = report["warnings"]
+    assert first.startswith("[trac] default_handler names Gone, which is not installed")
+    assert "[trac] permission_policies names AuthzPolicy, OldPolicy, which is not" in second
 
 
 def test_a_file_to_inherit_from_that_is_not_there_is_no_hindrance(host: Host) -> None:
