@@ -352,7 +352,7 @@ def copy(source: str, directory: str, name: str, owner: Owner, original: Origina
             directory, os.O_RDONLY | os.O_DIRECTORY
         ) as parent, opened(os.path.basename(hidden), DIRECTORY_FLAGS, parent) as target:
             status = os.fstat(target)
-            if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) != 0o700:
+            if status.st_uid != os.geteuid() or status.st_mode & 0o777 != 0o700:
                 raise AdoptionFailure(f"adopt_from: somebody else has made {hidden}")
             with opened(source, DIRECTORY_FLAGS) as top:
                 _fill(top, target, original, owner)

@@ -313,6 +313,7 @@ def test_a_file_to_inherit_from_that_is_not_there_is_no_hindrance(host: Host) ->
 @pytest.fixture(params=SERIES)
 def elsewhere(request: pytest.FixtureRequest, host: Host, before: pathlib.Path) -> Old:
     """An environment of each Trac that is not among those of the host."""
+    host.directory.chmod(0o2750)  # as the role makes it; directories in it inherit a bit
     return Old(host, request.param, unpack(request.param, before))
 
 
@@ -456,6 +457,7 @@ def test_environments_are_not_copied_into_themselves(module: Module, host: Host)
 def test_what_a_killed_copy_left_is_removed(
     module: Module, before: pathlib.Path, host: Host
 ) -> None:
+    host.directory.chmod(0o2750)
     left = host.directory / ".mine.adopting-abcd_123"
     left.mkdir(0o700)
     (left / "conf").mkdir()
