@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import stat
 import typing as t
 
@@ -17,6 +18,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec im
     OptionName,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import reason
+
+_OLD_COMMENT = re.compile(r"([^;]*\s)?;")
 
 Wanted = t.Dict[OptionName, t.Optional[str]]
 
@@ -54,6 +57,13 @@ class IniFile:
             for option, value in options.items():
                 if _secrets.secrets_in(option, value):
                     yield option, value
+
+    def old_comments(self) -> t.Iterator[OptionName]:
+        """The options of whose value Python 2, and not Python 3, took a part for a comment."""
+        for section, options in self.options.items():
+            for option, value in options.items():
+                if _OLD_COMMENT.match(value.split("\n", 1)[0]):
+                    yield section, option
 
     def mode_without_others(self, changes: Wanted) -> tuple[int, int] | None:
         """The file's mode and a better one, if it lets, or would let, everybody read a secret."""

@@ -238,6 +238,12 @@ class Reconciler:
                     f"trac-admin {path} upgrade"
                 )
             wordings = _trac_upgrade.prepare(environment, self.archive, report, self.check)
+            if _trac_upgrade.is_of_python_2(environment):
+                report.warnings += [
+                    f"[{section}] {option}: what follows the semicolon was a comment for Python 2, "
+                    "and is a part of the value now"
+                    for section, option in ini.old_comments()
+                ]
             self._write_ini(ini, needed, report)
             if self.check:
                 for wording in wordings:

@@ -29,6 +29,7 @@ _MARK = ".upgrading"
 _OWN_PAGES = ["WikiStart", "SandBox"]
 _KEPT_PAGES = ["InterMapTxt"]
 _NEWS = "TracChangeLog"
+_FIRST_OF_PYTHON_3 = 45  # of Trac 1.6, and of 1.4, which is the last for Python 2
 
 
 def is_outdated(environment: t.Any, pages: bool = True) -> bool:
@@ -38,6 +39,13 @@ def is_outdated(environment: t.Any, pages: bool = True) -> bool:
         or os.path.exists(os.path.join(environment.path, _MARK))
         or (pages and _has_old_pages(environment))
     )
+
+
+def is_of_python_2(environment: t.Any) -> bool:
+    """Whether an environment has been used with Python 2 only, as far as its database tells."""
+    from trac.db.api import DatabaseManager
+
+    return bool(DatabaseManager(environment).get_database_version() < _FIRST_OF_PYTHON_3)
 
 
 def _has_old_pages(environment: t.Any) -> bool:

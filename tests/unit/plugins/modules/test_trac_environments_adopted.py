@@ -295,6 +295,18 @@ def test_a_chosen_component_that_is_not_there_is_named(host: Host) -> None:
     assert "[trac] permission_policies names AuthzPolicy, OldPolicy, which is not" in second
 
 
+@pytest.mark.parametrize(("series", "number"), [("1.0", 2), ("1.2", 2), ("1.6", 0)])
+def test_comments_behind_values_are_named(host: Host, series: str, number: int) -> None:
+    path = unpack(series, host.directory)
+    with (path / "conf" / "trac.ini").open("a") as file:
+        file.write("\n[limits]\na = 1 ; one\nb = x;y ; z\nc = x\n d ; e\nd = \t; none\n")
+    predicted = host.one({"name": path.name}, check=True)
+    warnings = host.one({"name": path.name})["warnings"]
+    for found in (predicted["warnings"], warnings):
+        named = [warning for warning in found if "semicolon" in warning]
+        assert [warning.split(":")[0] for warning in named] == ["[limits] a", "[limits] d"][:number]
+
+
 def test_a_file_to_inherit_from_that_is_not_there_is_no_hindrance(host: Host) -> None:
     path = unpack("1.0", host.directory)
     with (path / "conf" / "trac.ini").open("a") as file:
