@@ -329,7 +329,7 @@ def old_schema(file: pathlib.Path) -> list[t.Any]:
         for (name,) in db.execute(names).fetchall():
             keys: list[str] = []
             indexes = []
-            for _number, index, unique, origin, *_ in db.execute(f"PRAGMA index_list({name})"):
+            for _number, index, unique, origin, *_more in db.execute(f"PRAGMA index_list({name})"):
                 columns = [row[2] for row in db.execute(f"PRAGMA index_info({index})")]
                 if origin in ("pk", "u"):
                     keys = columns
