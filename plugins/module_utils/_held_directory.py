@@ -10,7 +10,6 @@ import fcntl
 import os
 import re
 import shutil
-import stat
 import tempfile
 import typing as t
 
@@ -48,7 +47,8 @@ def abandoned(parent: str, pattern: t.Pattern[str], remove: bool = True) -> list
             continue
         with contextlib.suppress(FileNotFoundError, BlockingIOError):
             status = entry.stat(follow_symlinks=False)
-            if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) != 0o700:
+            # Not S_IMODE: a directory inherits its parent's set-group-ID bit.
+            if status.st_uid != os.geteuid() or status.st_mode & 0o777 != 0o700:
                 continue
             descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW)
             try:

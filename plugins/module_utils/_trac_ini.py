@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import stat
 import typing as t
 
@@ -17,6 +18,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec im
     OptionName,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import reason
+
+_OLD_COMMENT = re.compile(r"([^;]*\s)?;")
 
 Wanted = t.Dict[OptionName, t.Optional[str]]
 
@@ -55,6 +58,13 @@ class IniFile:
                 if _secrets.secrets_in(option, value):
                     yield option, value
 
+    def old_comments(self) -> t.Iterator[OptionName]:
+        """The options of whose value Python 2, and not Python 3, took a part for a comment."""
+        for section, options in self.options.items():
+            for option, value in options.items():
+                if _OLD_COMMENT.match(value.split("\n", 1)[0]):
+                    yield section, option
+
     def mode_without_others(self, changes: Wanted) -> tuple[int, int] | None:
         """The file's mode and a better one, if it lets, or would let, everybody read a secret."""
         mode = stat.S_IMODE(os.stat(self.path).st_mode)
@@ -72,13 +82,43 @@ class IniFile:
             current = self.current(name)
             if current is None and value is not None:
                 # Trac does not repeat in trac.ini what the file says that it inherits from.
-                for parent in environment.config.parents:
-                    if parent.has_option(*name, defaults=False):
-                        current = parent.get(*name)
-                        break
+                current = _inherited(environment, name)
             if not _same(name, current, value):
                 needed[name] = value
         return needed
+
+
+def _inherited(environment: t.Any, name: OptionName) -> str | None:
+    """What the files say that a trac.ini inherits from."""
+    for parent in environment.config.parents:
+        if parent.has_option(*name, defaults=False):
+            return t.cast(str, parent.get(*name))
+    return None
+
+
+@contextlib.contextmanager
+def kept_in_place(environment: t.Any) -> t.Iterator[None]:
+    """Have what Trac itself changes in trac.ini changed in place.
+
+    Trac writes the file anew, sorted, without comments, and with its own spelling of each value.
+    """
+    before = IniFile(environment.config_file_path)
+    yield
+    after = IniFile(environment.config_file_path)
+    if after.text == before.text:
+        return
+    changes: Wanted = {}
+    for section in {*before.options, *after.options}:
+        for option in {*before.options.get(section, {}), *after.options.get(section, {})}:
+            name = (section, option)
+            old, new = before.current(name), after.current(name)
+            if new is None:
+                if _inherited(environment, name) != old:
+                    changes[name] = None
+            elif not _same(name, old, new):
+                changes[name] = new
+    _write(before.path, after.text, apply(before.path, before.text, changes))
+    environment.config.parse_if_needed(force=True)
 
 
 def proposal(path: str, options: t.Mapping[OptionName, str]) -> t.Any:

@@ -421,7 +421,7 @@ def test_what_cannot_be_predicted_before_the_upgrade_is_said(
 def test_an_upgrade_that_never_ends_is_given_up(
     outdated: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_trac_upgrade, "upgrade", lambda _path: None)
+    monkeypatch.setattr(_trac_upgrade, "upgrade", lambda _path: [])
     assert "even after the upgrade" in outdated.one(PROJECT)["failure"]
 
 

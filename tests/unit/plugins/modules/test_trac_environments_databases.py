@@ -14,6 +14,7 @@ import gzip
 import os
 import pathlib
 import shutil
+import sqlite3
 import typing as t
 from urllib.parse import quote
 
@@ -25,11 +26,14 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_reconcile,
     _trac_remove,
 )
+from ansible_collections.trac.mod_wsgi.tests.fixtures.environments import compare
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
     PROJECT,
+    SERIES,
     Document,
     Host,
     Module,
+    unpack,
 )
 
 ABSENT: Document = {"name": "project", "state": "absent"}
@@ -310,3 +314,95 @@ def test_environments_are_made_side_by_side(
     failures = [report["failure"] for report in reports.values()]
     assert failures.count(None) <= 1
     assert host.hidden() == []
+
+
+# Old environments
+
+
+def old_schema(file: pathlib.Path) -> list[t.Any]:
+    """The tables of an old SQLite database, as Trac would have made them on a server."""
+    from trac.db.schema import Column, Index, Table
+
+    tables = []
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        names = "SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'sqlite%'"
+        for (name,) in db.execute(names).fetchall():
+            keys: list[str] = []
+            indexes = []
+            for _number, index, unique, origin, *_more in db.execute(f"PRAGMA index_list({name})"):
+                columns = [row[2] for row in db.execute(f"PRAGMA index_info({index})")]
+                if origin in ("pk", "u"):
+                    keys = columns
+                else:
+                    indexes.append(Index(columns, unique=bool(unique)))
+            columns = []
+            for _number, column, kind, _null, _default, primary in db.execute(
+                f"PRAGMA table_info({name})"
+            ):
+                kind = kind.lower()
+                counted = bool(primary and kind == "integer" and name != "cache")
+                keys = keys or ([column] if primary else [])
+                kind = "int" if counted else {"integer": "int64"}.get(kind, kind)
+                columns.append(Column(column, type=kind, auto_increment=counted))
+            tables.append(Table(name, key=keys)[[*columns, *indexes]])
+    return tables
+
+
+def fill(database: Database, file: pathlib.Path, rows: compare.Tables) -> None:
+    """Have a server hold what an old SQLite database holds."""
+    from trac.db.api import DatabaseManager
+
+    tables = old_schema(file)
+    with database.environment() as environment:
+        connector, arguments = DatabaseManager(environment).get_connector()
+        connector.init_db(**{**arguments, "schema": tables})
+        with _trac_database.connected(environment) as connection:
+            cursor = connection.cursor()
+            for table in tables:
+                for row in rows[table.name]:
+                    names = ", ".join(connection.quote(column) for column in row)
+                    marks = ", ".join(["%s"] * len(row))
+                    cursor.execute(
+                        f"INSERT INTO {connection.quote(table.name)} ({names}) VALUES ({marks})",
+                        list(row.values()),
+                    )
+                for column in table.columns:
+                    if column.auto_increment and rows[table.name]:
+                        connection.update_sequence(cursor, table.name, column.name)
+            connection.commit()
+
+
+def all_rows(database: Database) -> compare.Tables:
+    found: compare.Tables = {}
+    with database.environment() as environment, _trac_database.connected(environment) as connection:
+        cursor = connection.cursor()
+        for table in connection.get_table_names():
+            cursor.execute(f"SELECT * FROM {connection.quote(table)}")
+            names = [column[0] for column in cursor.description]
+            found[table] = [dict(zip(names, row)) for row in cursor.fetchall()]
+    return found
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_an_old_environment_is_adopted(
+    host: Host, database: Database, series: str, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "before").mkdir()
+    before = unpack(series, tmp_path / "before")
+    rows = compare.tables(str(before))
+    fill(database, before / "db" / "trac.db", rows)
+    assert compare.row_differences(rows, all_rows(database)) == []
+    path = unpack(series, host.directory)
+    shutil.rmtree(path / "db")
+    ini = path / "conf" / "trac.ini"
+    text = ini.read_text(encoding="utf-8").replace("sqlite:db/trac.db", database.uri)
+    ini.write_text(text, encoding="utf-8")
+    predicted = host.one({"name": path.name}, check=True)
+    report = host.one({"name": path.name})
+    assert (report["failure"], report["changes"]) == (None, predicted["changes"])
+    assert ("upgrade the database" in report["changes"]) == (series in ("1.0", "1.2"))
+    after = all_rows(database)
+    assert compare.database_version(after) == 45
+    assert compare.row_differences(rows, after) == []
+    assert compare.checksums(str(path)) == compare.checksums(str(before))
+    assert host.one({"name": path.name})["changes"] == []
