@@ -129,7 +129,7 @@ def _groups(pid: int, proc: str) -> tuple[str, set[int]] | None:
 
 
 def _lacking_groups(parent: int, proc: str) -> list[str]:
-    """The accounts that none of the processes runs with all groups of. Old ones may yet be ending."""
+    """The accounts with groups that none of their processes has; old ones may yet be ending."""
     good: dict[str, bool] = {}
     for name in filter(str.isdigit, os.listdir(proc)):
         try:

@@ -34,10 +34,10 @@ options:
     description:
       - Reload only where Apache runs with something older than what is on the host, which happens
         when a run is killed or fails between a change and its handler, and where it does not run.
-      - Files, directories and links, also as patterns such as C(/opt/trac/lib/python3*/site-packages).
-        One that was changed after the processes that accept connections were started counts, and
-        so does a group that an account has joined since. What lies within a directory is not
-        looked at.
+      - Files, directories and links, also as patterns such as
+        C(/opt/trac/lib/python3*/site-packages). One that was changed after the processes that
+        accept connections were started counts, and so does a group that an account has joined
+        since. Of a directory the entries count, not what is in them.
     type: list
     elements: path
   timeout:
