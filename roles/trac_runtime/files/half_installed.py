@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Print what a pip that was killed has left behind: half_installed.py SITE-PACKAGES
 
-Pip takes a package for installed, and never looks at it again, as soon as its metadata are there. It
-writes RECORD, the list of the package's files, at the very end. What an upgrade replaces it moves
-to names that begin with a tilde, and puts back or removes them when it is done.
+Pip takes a package for installed, and never looks at it again, as soon as its metadata are there. The
+last thing that it writes is RECORD, the list of the package's files; the one that comes with the
+package is there before, but does not list INSTALLER, which pip adds. What an upgrade replaces is moved
+to names that begin with a tilde, and put back or removed when it is done.
 
 Printed are directories to remove: these leftovers, and the metadata of incomplete packages, which
 pip then installs again.
@@ -16,13 +17,19 @@ import os
 import sys
 
 
-def lacks_files(site, record):
+def recorded(site, info):
+    """The files of a package; none where they are not written down."""
+    try:
+        with open(os.path.join(site, info, "RECORD"), encoding="utf-8", newline="") as stream:
+            return [row[0] for row in csv.reader(stream) if row]
+    except FileNotFoundError:
+        return []
+
+
+def lacks_files(site, names):
     """Whether a file is gone that the package should have."""
-    with open(record, encoding="utf-8", newline="") as stream:
-        names = [row[0] for row in csv.reader(stream) if row]
-    return any(
-        not name.endswith(".pyc") and not os.path.exists(os.path.join(site, name)) for name in names
-    )
+    paths = [os.path.join(site, name) for name in names if not name.endswith(".pyc")]
+    return not all(os.path.lexists(path) for path in paths)
 
 
 def half_installed(site):
@@ -33,9 +40,10 @@ def half_installed(site):
     for name in entries:
         if not name.endswith(".dist-info") or name in moved:
             continue
-        record = os.path.join(site, name, "RECORD")
+        files = recorded(site, name)
+        complete = f"{name}/INSTALLER" in files
         # Files are looked at only where an upgrade has been broken off: it takes them away first.
-        if not os.path.exists(record) or (moved and lacks_files(site, record)):
+        if not complete or (moved and lacks_files(site, files)):
             found.append(name)
     return [os.path.join(site, name) for name in found]
 
