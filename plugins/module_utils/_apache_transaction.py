@@ -45,6 +45,10 @@ class TransactionError(Exception):
     """A transaction that cannot go on, in words for the user."""
 
 
+class PartlyWritten(TransactionError):
+    """Some changes were written; what stood there before is in the journal only."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Entry:
     """What stands at a path: C(kind) is absent, file, link or other."""
@@ -183,19 +187,35 @@ def plan(wanted: t.Mapping[str, Entry]) -> list[Change]:
 
 
 def apply(changes: t.Sequence[Change]) -> None:
-    """Write all changes, or none of them."""
+    """Write all changes, or none of them.
+
+    Raises PartlyWritten when neither is possible, as it can be on a full disk.
+    """
     done: list[Change] = []
     try:
         for change in changes:
-            done.append(change)
             change.after.write(change.path)
+            done.append(change)
     except OSError as error:
-        for change in reversed(done):
-            change.before.write(change.path)
-        path = changes[len(done) - 1].path
+        path = changes[len(done)].path
         why = _full_disk.explain(error, [os.path.dirname(path)]) or str(error)
+        stuck = _put_back(done)
+        if stuck:
+            msg = f"{path} could not be written ({why}), and {stuck} could not be put back."
+            raise PartlyWritten(msg) from error
         msg = f"{path} could not be written ({why}); everything is as it was before."
         raise TransactionError(msg) from error
+
+
+def _put_back(done: t.Sequence[Change]) -> str:
+    """Undo changes; returns the paths of those that cannot be undone now."""
+    stuck = []
+    for change in reversed(done):
+        try:
+            change.before.write(change.path)
+        except OSError:
+            stuck.append(change.path)
+    return " and ".join(stuck)
 
 
 @contextlib.contextmanager

@@ -193,6 +193,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_transaction 
     Entries,
     Entry,
     Journal,
+    PartlyWritten,
     TransactionError,
     apply,
     check_candidate,
@@ -264,9 +265,10 @@ class Transaction:
             self.token = self.journal.record(changes)
             try:
                 apply(changes)
-            except TransactionError:
-                if not resumed:
+            except TransactionError as error:
+                if not resumed and not isinstance(error, PartlyWritten):
                     self.journal.remove()
+                    self.token = ""
                 raise
         return _result(
             changes,

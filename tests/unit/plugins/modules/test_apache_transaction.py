@@ -310,6 +310,36 @@ def test_what_was_wrong_before_is_told_from_what_is_new(host: Host) -> None:
     assert host.tree() == before
 
 
+def test_what_cannot_be_put_back_at_once_is_put_back_later(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.run(**host.site("Old\n"))
+    host.run(state="committed")
+    before = host.tree()
+    wanted = host.site("New\n")
+    wanted["files"].append({"path": f"{host.config}/z", "content": "", "mode": "0644", "check": ""})
+    real = os.replace
+    written: list[str] = []
+
+    def full(source: str, target: str) -> None:
+        if target.startswith(str(host.config)):
+            if written:
+                raise OSError(28, "No space left on device")
+            written.append(target)
+        real(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", full)
+        patched.setattr(logic, "check_candidate", lambda *_arguments: None)
+        with pytest.raises(
+            logic.PartlyWritten, match=r"/z could not.*a\.conf could not be put back"
+        ):
+            host.run(**wanted)
+    assert host.available.read_text() == "New\n"
+    host.run(state="rolled_back")
+    assert host.tree() == before
+
+
 def test_a_journal_that_cannot_be_written_changes_nothing(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
