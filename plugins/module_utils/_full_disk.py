@@ -42,6 +42,6 @@ def explain(error: BaseException, paths: t.Iterable[str]) -> str:
         return ""
     mounts = list(dict.fromkeys(_mount_point(path) for path in paths))
     full = [mount for mount in mounts if _is_full(mount)] or mounts
-    what = "filesystems" if len(full) > 1 else "filesystem"
-    where = f"the {what} at {' and '.join(full)} is full"
-    return f"No space left on device: {where}; make room and run again"
+    where = " and ".join(full)
+    which = f"filesystems at {where} are" if len(full) > 1 else f"filesystem at {where} is"
+    return f"No space left on device: the {which} full; make room and run again"
