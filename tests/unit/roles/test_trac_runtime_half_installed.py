@@ -62,7 +62,7 @@ class Venv:
     def pip(self, wheels: pathlib.Path, version: str, killed_at: str = "") -> int:
         program = ["-c", KILLED_PIP, killed_at] if killed_at else ["-m", "pip"]
         environment = {**os.environ, "PIP_FIND_LINKS": str(wheels), "PIP_NO_INDEX": "1"}
-        command = [self.path / "bin" / "python", *program, "install", "-q", f"some=={version}"]
+        command = [str(self.path / "bin" / "python"), *program, "install", "-q", f"some=={version}"]
         return subprocess.run(command, env=environment, check=False).returncode
 
     def found(self) -> list[pathlib.Path]:

@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_database, _trac_ini
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_database
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
     PROJECT,
     Host,
@@ -67,7 +67,7 @@ def test_a_trac_ini_that_is_write_protected_stays_as_it_is(
     path.chmod(0o440)
     before = (path.read_bytes(), sorted(path.parent.iterdir()))
     # The tests may be root, whom no mode stops.
-    monkeypatch.setattr(_trac_ini.os, "access", lambda _path, mode: mode != os.W_OK)
+    monkeypatch.setattr(os, "access", lambda _path, mode: mode != os.W_OK)
     failure = created.one({**PROJECT, "title": "New"})["failure"]
     assert f"{path} is read-only (by its mode, 0440" in failure
     assert (path.read_bytes(), sorted(path.parent.iterdir())) == before
