@@ -13,7 +13,8 @@ _NETWORK = re.compile(
 )
 _CERTIFICATE = re.compile(r"CERTIFICATE_VERIFY_FAILED")
 _FULL = re.compile(r"No space left on device|Disk quota exceeded")
-_ERROR = re.compile(r"^(?:\s*\x1b\[\d+m)?ERROR: (?!Exception:)(.+)$", re.MULTILINE)
+# The module writes ":stderr: " before the first line.
+_ERROR = re.compile(r"^(?::stderr: )?ERROR: (?!Exception:)(.+)$", re.MULTILINE)
 _EXCEPTION = re.compile(r"^[\w.]+(?:Error|Exception): .+$", re.MULTILINE)
 
 

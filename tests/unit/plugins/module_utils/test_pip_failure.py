@@ -53,7 +53,7 @@ FULL = """stdout: Installing collected packages: Trac
             "the package index http://index did not answer, or broke off. Its last word: pip._",
         ),
         (UNKNOWN, "into /opt/trac: No matching distribution found for Trac==1.99."),
-        (FULL, "a disk is full, that of /opt/trac or of /tmp"),
+        (FULL, "that of /opt/trac or of /tmp (see df). Its last word: Could not install packages"),
         ("", "it does not say why"),
         ("something else", "into /opt/trac: something else."),
     ],
