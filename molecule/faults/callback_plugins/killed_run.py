@@ -44,7 +44,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._after = os.environ.get("KILLED_RUN_AFTER", "")
         self._killing = False
 
-    def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
+    def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:  # noqa: ARG002
         self._task(task.get_name())
 
     def v2_playbook_on_handler_task_start(self, task: t.Any) -> None:
