@@ -3,21 +3,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Print what a pip that was killed has left behind: half_installed.py SITE-PACKAGES
 
-Pip takes a package for installed, and never looks at it again, as soon as its metadata are there. The
-last thing that it writes is RECORD, the list of the package's files; the one that comes with the
-package is there before, but does not list INSTALLER, which pip adds. What an upgrade replaces is moved
-to names that begin with a tilde, and put back or removed when it is done.
+Pip takes a package for installed, and never looks at it again, as soon as its metadata are there.
+The last thing that it writes is RECORD, the list of the package's files; the one that comes with
+the package is there before, but does not list INSTALLER, which pip adds. What an upgrade replaces
+is moved to names that begin with a tilde, and put back or removed when it is done.
 
 Printed are directories to remove: these leftovers, and the metadata of incomplete packages, which
 pip then installs again.
 """
+
+from __future__ import annotations
 
 import csv
 import os
 import sys
 
 
-def recorded(site, info):
+def recorded(site: str, info: str) -> list[str]:
     """The files of a package; none where they are not written down."""
     try:
         with open(os.path.join(site, info, "RECORD"), encoding="utf-8", newline="") as stream:
@@ -26,13 +28,13 @@ def recorded(site, info):
         return []
 
 
-def lacks_files(site, names):
+def lacks_files(site: str, names: list[str]) -> bool:
     """Whether a file is gone that the package should have."""
     paths = [os.path.join(site, name) for name in names if not name.endswith(".pyc")]
     return not all(os.path.lexists(path) for path in paths)
 
 
-def half_installed(site):
+def half_installed(site: str) -> list[str]:
     """The paths that should go."""
     entries = sorted(os.listdir(site)) if os.path.isdir(site) else []
     moved = [name for name in entries if name.startswith("~")]
