@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a graceful restart of Apache has taken effect, read from the kernel.
+"""Whether a graceful restart of Apache has taken effect, or is needed, read from the kernel.
 
 The command that asks for a graceful restart returns at once. For some moments, longer on a busy
 host, the old processes go on accepting connections with the old configuration; whoever looks
@@ -11,7 +11,9 @@ listening socket open, which C(/proc) shows.
 
 from __future__ import annotations
 
+import glob
 import os
+import pwd
 import re
 import time
 import typing as t
@@ -101,3 +103,56 @@ def wait_for_successors(
         if time.monotonic() >= end:
             return False
         sleep(_PAUSE_SECONDS)
+
+
+def _started(process: Process) -> float:
+    """When a process was started, as seconds since the epoch. The kernel counts from the boot."""
+    running = time.clock_gettime(time.CLOCK_BOOTTIME) - int(process[1]) / os.sysconf("SC_CLK_TCK")
+    return time.time() - running
+
+
+def _changed(path: str) -> float:
+    """When a file, or the entries of a directory, was changed, or a link, or what it leads to."""
+    return max(os.lstat(path).st_mtime, os.stat(path).st_mtime if os.path.exists(path) else 0)
+
+
+def _groups(pid: int, proc: str) -> tuple[str, set[int]] | None:
+    """The account that a process runs as, and its groups; None for root and who is unknown."""
+    try:
+        with open(os.path.join(proc, str(pid), "status"), encoding="utf-8") as stream:
+            fields = dict(line.split(":", 1) for line in stream if ":" in line)
+        uid, gid = (int(fields[name].split()[1]) for name in ("Uid", "Gid"))
+        account = pwd.getpwuid(uid).pw_name
+    except (OSError, KeyError, ValueError):
+        return None  # ended meanwhile
+    return (account, {gid, *map(int, fields["Groups"].split())}) if uid else None
+
+
+def _lacking_groups(parent: int, proc: str) -> list[str]:
+    """The accounts with groups that none of their processes has; old ones may yet be ending."""
+    good: dict[str, bool] = {}
+    for name in filter(str.isdigit, os.listdir(proc)):
+        try:
+            with open(
+                os.path.join(proc, name, "stat"), encoding="utf-8", errors="replace"
+            ) as stream:
+                child = int(stream.read().rpartition(")")[2].split()[1]) == parent
+        except (OSError, IndexError):
+            continue
+        found = _groups(int(name), proc) if child else None
+        if found:
+            account, groups = found
+            wanted = set(os.getgrouplist(account, pwd.getpwnam(account).pw_gid))
+            good[account] = good.get(account, False) or groups >= wanted
+    return [f"the groups of {account}" for account, is_good in sorted(good.items()) if not is_good]
+
+
+def outdated(
+    parent: int, accepting: set[Process], patterns: t.Iterable[str], proc: str = "/proc"
+) -> list[str]:
+    """What has been changed since the processes that accept connections were started."""
+    paths = sorted({path for pattern in patterns for path in glob.glob(pattern)})
+    oldest = min((_started(process) for process in accepting), default=0.0)
+    now = time.time()  # a file may come from a clock that went wrong
+    newer = [path for path in paths if oldest < _changed(path) <= now]
+    return newer + _lacking_groups(parent, proc)

@@ -11,7 +11,9 @@ Apache about it, `Journal` keeps what was there before, `apply` writes.
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import re
@@ -19,12 +21,16 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import time
 import typing as t
 import uuid
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _full_disk
 
 _JOURNAL_VERSION = 1
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _TIMEOUT_SECONDS = 60
+_LOCK_SECONDS = 60
 
 # Loads the distribution's environment, then keeps everything that a test of the configuration
 # may touch (and that may not exist before the first start) inside the candidate.
@@ -37,6 +43,10 @@ exec "$2" -t -d "$1" -f "$1/apache2.conf"
 
 class TransactionError(Exception):
     """A transaction that cannot go on, in words for the user."""
+
+
+class PartlyWritten(TransactionError):
+    """Some changes were written; what stood there before is in the journal only."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,27 +187,65 @@ def plan(wanted: t.Mapping[str, Entry]) -> list[Change]:
 
 
 def apply(changes: t.Sequence[Change]) -> None:
-    """Write all changes, or none of them."""
+    """Write all changes, or none of them.
+
+    Raises PartlyWritten when neither is possible, as it can be on a full disk.
+    """
     done: list[Change] = []
     try:
         for change in changes:
-            done.append(change)
             change.after.write(change.path)
+            done.append(change)
     except OSError as error:
-        for change in reversed(done):
-            change.before.write(change.path)
-        msg = (
-            f"{changes[len(done) - 1].path} could not be written ({error}); "
-            "everything is as it was before."
-        )
+        path = changes[len(done)].path
+        why = _full_disk.explain(error, [os.path.dirname(path)]) or str(error)
+        stuck = _put_back(done)
+        if stuck:
+            msg = f"{path} could not be written ({why}), and {stuck} could not be put back."
+            raise PartlyWritten(msg) from error
+        msg = f"{path} could not be written ({why}); everything is as it was before."
         raise TransactionError(msg) from error
+
+
+def _put_back(done: t.Sequence[Change]) -> str:
+    """Undo changes; returns the paths of those that cannot be undone now."""
+    stuck = []
+    for change in reversed(done):
+        try:
+            change.before.write(change.path)
+        except OSError:
+            stuck.append(change.path)
+    return " and ".join(stuck)
+
+
+@contextlib.contextmanager
+def locked(directory: str) -> t.Iterator[None]:
+    """Let one process at a time change things; the lock ends with it, also when it is killed."""
+    if not os.path.isdir(directory):
+        os.makedirs(directory, mode=0o700)
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    msg = f"Another run is changing Apache's configuration (it locks {directory})."
+                    raise TransactionError(msg) from None
+                time.sleep(0.2)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class Journal:
     """What stood at the paths of a transaction before it, kept until it is committed.
 
     The file outlives a run that is killed. A later run adds to it and never overwrites what
-    is in it, so that a rollback leads to the last state that was seen to work.
+    is in it, so that a rollback leads to the last state that was seen to work. That run owns it
+    then: should the other one not be dead, it may neither commit nor roll back what is not its own.
     """
 
     def __init__(self, directory: str, name: str) -> None:
@@ -206,32 +254,61 @@ class Journal:
     def exists(self) -> bool:
         return os.path.exists(self.path)
 
-    def read(self) -> Entries:
+    def _document(self) -> dict[str, t.Any]:
         try:
             with open(self.path, "rb") as stream:
                 document = json.load(stream)
             if document["version"] != _JOURNAL_VERSION:
                 msg = f"{self.path} was written by another version."
                 raise TransactionError(msg)
-            return {path: Entry.from_json(value) for path, value in document["before"].items()}
+            return {"before": {}, **document}
         except FileNotFoundError:
-            return {}
+            return {"before": {}}
         except (ValueError, KeyError, TypeError) as error:
             msg = f"{self.path} is damaged: {error}"
             raise TransactionError(msg) from error
 
-    def record(self, changes: t.Sequence[Change]) -> None:
-        """Keep what stands before these changes, beside what an unfinished run has kept."""
+    def read(self) -> Entries:
+        before = self._document()["before"]
+        try:
+            return {path: Entry.from_json(value) for path, value in before.items()}
+        except (ValueError, KeyError, TypeError) as error:
+            msg = f"{self.path} is damaged: {error}"
+            raise TransactionError(msg) from error
+
+    def record(self, changes: t.Sequence[Change]) -> str:
+        """Keep what stands before these changes, beside what an unfinished run has kept.
+
+        Returns a token, with which the run shows later that the journal is its own.
+        """
         before = {change.path: change.before for change in changes}
         before.update(self.read())
+        token = uuid.uuid4().hex
         document = {
             "version": _JOURNAL_VERSION,
+            "owner": token,
+            "since": time.strftime("%Y-%m-%d %H:%M:%S %z"),
             "before": {path: entry.to_json() for path, entry in before.items()},
         }
         directory = os.path.dirname(self.path)
         if not os.path.isdir(directory):
             os.makedirs(directory, mode=0o700)
-        Entry.file(json.dumps(document, indent=1).encode("ascii"), 0o600).write(self.path)
+        try:
+            Entry.file(json.dumps(document, indent=1).encode("ascii"), 0o600).write(self.path)
+        except OSError as error:
+            why = _full_disk.explain(error, [directory]) or str(error)
+            msg = f"{self.path} could not be written ({why}); nothing was changed."
+            raise TransactionError(msg) from error
+        return token
+
+    def taken_over(self, token: str) -> str | None:
+        """Who has come between, if the journal is no longer that of the run with this token."""
+        document = self._document()
+        if document.get("owner", "") == token:
+            return None
+        if "owner" in document:
+            return f"another run has been changing it since {document['since']}"
+        return "another run has changed it" if token else None
 
     def remove(self) -> None:
         if self.exists():
@@ -251,29 +328,50 @@ def check_candidate(wanted: t.Mapping[str, Entry], config_dir: str, apache: str)
     Raises TransactionError with Apache's own words when it refuses. The host's configuration
     is only read. What lies outside of the configuration's directory plays no part.
     """
-    config_dir = config_dir.rstrip("/")
-    with tempfile.TemporaryDirectory(prefix="trac-candidate-") as temporary:
-        candidate = os.path.join(os.path.realpath(temporary), "apache2")
-        shutil.copytree(config_dir, candidate, symlinks=True)
-        os.mkdir(os.path.join(candidate, ".run"))
-        inside = re.compile(re.escape(config_dir) + r"(?=$|[/\"'\s])")
-        for path, entry in wanted.items():
-            if path.startswith(config_dir + "/"):
-                entry.write(candidate + path[len(config_dir) :])
-        _redirect(candidate, inside)
-        result = subprocess.run(
-            ["/bin/sh", "-c", _TEST_SCRIPT, "sh", candidate, apache, config_dir],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={"PATH": _SEARCH_PATH, "LC_ALL": "C"},
-            timeout=_TIMEOUT_SECONDS,
-            check=False,
+    words = _refusal(wanted, config_dir, apache)
+    if words is None:
+        return
+    # Perhaps it is somebody else's file that is wrong, and was before.
+    before = _refusal({}, config_dir, apache)
+    if before == words:
+        msg = (
+            "Apache refuses the configuration as it is on the host, whatever this run changes. "
+            f"Nothing was changed; set it right first: {before}"
         )
-    if result.returncode != 0:
-        words = result.stdout.decode("utf-8", "replace").strip().replace(candidate, config_dir)
+    else:
         msg = f"Apache refuses the new configuration, which was not installed: {words}"
-        raise TransactionError(msg)
+    raise TransactionError(msg)
+
+
+def _refusal(wanted: t.Mapping[str, Entry], config_dir: str, apache: str) -> str | None:
+    """What Apache says against a configuration; None when nothing."""
+    config_dir = config_dir.rstrip("/")
+    try:
+        with tempfile.TemporaryDirectory(prefix="trac-candidate-") as temporary:
+            candidate = os.path.join(os.path.realpath(temporary), "apache2")
+            shutil.copytree(config_dir, candidate, symlinks=True)
+            os.mkdir(os.path.join(candidate, ".run"))
+            inside = re.compile(re.escape(config_dir) + r"(?=$|[/\"'\s])")
+            for path, entry in wanted.items():
+                if path.startswith(config_dir + "/"):
+                    entry.write(candidate + path[len(config_dir) :])
+            _redirect(candidate, inside)
+            result = subprocess.run(
+                ["/bin/sh", "-c", _TEST_SCRIPT, "sh", candidate, apache, config_dir],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env={"PATH": _SEARCH_PATH, "LC_ALL": "C"},
+                timeout=_TIMEOUT_SECONDS,
+                check=False,
+            )
+    except OSError as error:  # shutil's own error among them
+        why = _full_disk.explain(error, [tempfile.gettempdir()]) or str(error)
+        msg = f"The configuration could not be copied to be tested ({why}); nothing was changed."
+        raise TransactionError(msg) from error
+    if result.returncode == 0:
+        return None
+    return result.stdout.decode("utf-8", "replace").strip().replace(candidate, config_dir)
 
 
 def _redirect(candidate: str, inside: t.Pattern[str]) -> None:

@@ -57,6 +57,22 @@ def _parser() -> configparser.ConfigParser:
     return configparser.ConfigParser(interpolation=None)
 
 
+def _fault(error: configparser.Error) -> str:
+    """Which line is wrong, without its text, which may be half of a password."""
+    if isinstance(error, configparser.MissingSectionHeaderError):
+        return f"line {error.lineno} stands before the first [section]"
+    if isinstance(error, configparser.ParsingError):
+        numbers = ", ".join(str(number) for number, _line in error.errors)
+        lines = "lines" if len(error.errors) > 1 else "line"
+        return f"{lines} {numbers}: neither a [section] nor an option (name = value)"
+    if isinstance(error, configparser.DuplicateSectionError):
+        return f"line {error.lineno}: the section [{error.section}] stands there a second time"
+    if isinstance(error, configparser.DuplicateOptionError):
+        where = f"[{error.section}] {error.option}"
+        return f"line {error.lineno}: {where} stands there a second time"
+    return type(error).__name__
+
+
 def parse(text: str, parser: configparser.ConfigParser | None = None) -> Options:
     """The options of each section, as Trac reads them; a parser of Trac's may be filled, too."""
     if parser is None:
@@ -65,7 +81,7 @@ def parse(text: str, parser: configparser.ConfigParser | None = None) -> Options
         # As a file opened in text mode, which turns each kind of line ending into \n.
         parser.read_file(io.StringIO(text, newline=None), source="trac.ini")
     except configparser.Error as e:
-        raise IniError(" ".join(str(e).split())) from e
+        raise IniError(_fault(e)) from e
     return {section: dict(parser.items(section)) for section in parser.sections()}
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import time
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
@@ -23,6 +25,9 @@ _CONTENTS = (
     ("wiki", " WHERE author <> 'trac'"),
 )
 _NAMES_SHOWN = 5
+# Seconds. PostgreSQL's own limit, which the worker is started with, is shorter.
+_PATIENCE = 15
+_LONG = 5
 
 
 class Unreachable(EnvironmentFailure):
@@ -65,6 +70,46 @@ def is_elsewhere(environment: t.Any) -> bool:
     return file is None or not os.path.realpath(file).startswith(inside)
 
 
+def _give_up(_signal: int, _frame: object) -> None:
+    raise TimeoutError(f"no answer within {_PATIENCE} seconds")
+
+
+@contextlib.contextmanager
+def _patience() -> t.Iterator[None]:
+    """Wait no longer than that for a driver that has no limit of its own, as MySQL's."""
+    before = signal.signal(signal.SIGALRM, _give_up)
+    signal.alarm(_PATIENCE)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+class Servers:
+    """Knows which servers have not answered, so that not each environment waits for them."""
+
+    def __init__(self) -> None:
+        self._silent: dict[tuple[t.Any, ...], Unreachable] = {}
+
+    def check(self, environment: t.Any) -> None:
+        """Fail, before anything is done, where an environment's server cannot be connected to."""
+        if sqlite_file(environment) is not None:
+            return
+        identity = _identity(environment.config.get("trac", "database"))
+        server = (identity[0], *identity[2:4])
+        if server in self._silent:
+            raise self._silent[server]
+        begin = time.monotonic()
+        try:
+            with connected(environment):
+                pass
+        except Unreachable as e:
+            if time.monotonic() - begin >= _LONG:
+                self._silent[server] = e
+            raise
+
+
 @contextlib.contextmanager
 def connected(environment: t.Any) -> t.Iterator[t.Any]:
     """A connection of its own, past Trac's pool, which hides why it cannot be had."""
@@ -72,7 +117,8 @@ def connected(environment: t.Any) -> t.Iterator[t.Any]:
 
     connector, arguments = DatabaseManager(environment).get_connector()
     try:
-        connection = connector.get_connection(**arguments)
+        with _patience():
+            connection = connector.get_connection(**arguments)
     # Each driver has exceptions of its own.
     except Exception as e:
         why = " ".join(reason(e, environment.path).split())

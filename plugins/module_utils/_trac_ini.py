@@ -32,6 +32,14 @@ class IniFile:
         self.text = _read(path)
         self.options, self.parser = _parsed(path, self.text)
 
+    def refuse_empty(self) -> None:
+        """An environment always has options; to add some here would hide that they are lost."""
+        if not self.options:
+            raise EnvironmentFailure(
+                f"{self.path} is empty: perhaps a full disk or a power cut has truncated it; get "
+                "it back from a copy of the environment, at least its [trac] database"
+            )
+
     def current(self, name: OptionName) -> str | None:
         """The value of an option; None where the file does not hold it."""
         return self.options.get(name[0], {}).get(_ini_edit.option_key(name[1]))
@@ -49,6 +57,7 @@ class IniFile:
     def write(self, changes: Wanted) -> None:
         """Change the file, unless somebody else has done so since it was read."""
         if changes:
+            _refuse_read_only(self.path)
             _write(self.path, self.text, apply(self.path, self.text, changes))
 
     def secrets(self) -> t.Iterator[tuple[str, str]]:
@@ -148,9 +157,27 @@ def _read(path: str) -> str:
     with open(path, "rb") as file:
         content = file.read()
     try:
-        return content.decode("utf-8")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as e:
-        raise EnvironmentFailure(f"{path} is not UTF-8: {e}") from None
+        line = content.count(b"\n", 0, e.start) + 1
+        raise EnvironmentFailure(f"{path}: line {line} is not UTF-8: {e}") from None
+    at = text.find("\0")
+    if at >= 0:  # what a power cut leaves where data were not written yet
+        line = text.count("\n", 0, at) + 1
+        raise EnvironmentFailure(f"{path}: line {line} holds a NUL character")
+    return text
+
+
+def _refuse_read_only(path: str) -> None:
+    """Somebody may not want the file to be changed, although the account could replace it."""
+    path = os.path.realpath(path)
+    if not os.access(path, os.W_OK):
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+        raise EnvironmentFailure(
+            f"{path} is read-only (by its mode, {mode:04o}, by an attribute as chattr sets it, or "
+            "by its filesystem), and options are to be set in it; make it writable, or leave these "
+            "options to the file"
+        )
 
 
 def _write(path: str, old: str, new: str) -> None:

@@ -15,8 +15,10 @@ import os
 import pwd
 import re
 import stat
+import tempfile
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _full_disk
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
 )
@@ -165,6 +167,9 @@ def reason(error: BaseException, path: str) -> str:
     from trac.util.text import to_unicode
 
     error = _cause(error)
+    if _full_disk.is_full(error):
+        # SQLite sorts in the directory of temporary files.
+        return _full_disk.explain(error, [path, tempfile.gettempdir()])
     if isinstance(error, (EnvironmentFailure, TracBaseError)):
         return re.sub(r"<[^>]*>", "", str(to_unicode(error))).strip()
     if isinstance(error, PermissionError) and error.filename:

@@ -118,6 +118,7 @@ class Reconciler:
         self.directory = directory
         self.archive = archive
         self.check = check
+        self._servers = _trac_database.Servers()
         # Databases which the run itself would have emptied before.
         paths = [os.path.join(directory, name) for name in leftovers(directory)]
         self._emptied = {_trac_remove.database_of(path) for path in paths} if check else set()
@@ -170,6 +171,7 @@ class Reconciler:
                 _trac_database.is_elsewhere(environment)
                 and environment.config.get(*DATABASE) not in self._emptied
             ):
+                self._servers.check(environment)
                 _trac_database.check_room(environment)
         except _trac_database.Unreachable as e:
             if not self.check:
@@ -211,6 +213,7 @@ class Reconciler:
     ) -> bool:
         """Change what has to be changed; False when it was an upgrade, and more may be needed."""
         ini = IniFile(os.path.join(path, "conf", "trac.ini"))
+        ini.refuse_empty()
         for option, value in ini.secrets():
             redactor.learn(option, value)
         login = self._new_login(ini, spec)
@@ -223,6 +226,7 @@ class Reconciler:
                 _context(environment, report, self.check).warn(complaint)
             check_options(environment, spec.options)
             _check_log(environment)
+            self._servers.check(environment)
             if not _trac_upgrade.is_outdated(environment, spec.upgrade):
                 context = _context(environment, report, self.check)
                 planned = _plan_aspects(environment, spec, context)

@@ -80,12 +80,17 @@ def request(modules: t.Sequence[types.ModuleType], payload: t.Mapping[str, t.Any
     ).encode()
 
 
+# Seconds. A server that is stopped, or behind a firewall, would have its clients wait for ever.
+_CONNECT_TIMEOUT = "10"
+
+
 def _surroundings() -> dict[str, str]:
     """The worker's variables; what libpq and MySQL's clients read can be set for the task."""
     passed = {
         name: value for name, value in os.environ.items() if name.startswith(("PG", "MYSQL_"))
     }
     return {
+        "PGCONNECT_TIMEOUT": _CONNECT_TIMEOUT,
         **passed,
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",

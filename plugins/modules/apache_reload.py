@@ -22,14 +22,24 @@ attributes:
   check_mode:
     support: full
     details:
-      - Reports a change and does nothing.
+      - Reports whether it would reload, and does nothing.
   diff_mode:
     support: none
   idempotent:
-    support: none
+    support: partial
     details:
-      - Reloads whenever it runs. Meant for handlers.
+      - With O(newer_than) only; otherwise it reloads whenever it runs, as handlers should.
 options:
+  newer_than:
+    description:
+      - Reload only where Apache runs with something older than what is on the host, which happens
+        when a run is killed or fails between a change and its handler, and where it does not run.
+      - Files, directories and links, also as patterns such as
+        C(/opt/trac/lib/python3*/site-packages). One that was changed after the processes that
+        accept connections were started counts, and so does a group that an account has joined
+        since. Of a directory the entries count, not what is in them.
+    type: list
+    elements: path
   timeout:
     description:
       - Seconds to wait for the new processes. When they are over the module warns and succeeds; a
@@ -45,27 +55,39 @@ options:
 EXAMPLES = r"""
 - name: Reload Apache
   trac.mod_wsgi.apache_reload:
+
+- name: Reload Apache unless it has been since packages were installed
+  trac.mod_wsgi.apache_reload:
+    newer_than: [/opt/trac/lib/python3*/site-packages]
 """
 
 RETURN = r"""
 started:
-  description: Whether Apache did not run before and was started.
+  description: Whether Apache did not run before and was started, or would be.
   type: bool
   returned: success
 pid:
   description: The process id of Apache's parent process.
   type: int
-  returned: when not in check mode
+  returned: when it was reloaded or started
+reasons:
+  description: What has changed since Apache was started or reloaded.
+  type: list
+  elements: str
+  returned: when O(newer_than) is given
+  sample: [/opt/trac/lib/python3.11/site-packages]
 """
 
 import os
 import time
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_reload import (
     accepting_children,
     is_apache,
+    outdated,
     wait_for_successors,
 )
 
@@ -97,18 +119,26 @@ def main() -> None:
         argument_spec={
             "timeout": {"type": "float", "default": 30},
             "config_dir": {"type": "path", "default": "/etc/apache2"},
+            "newer_than": {"type": "list", "elements": "path"},
         },
         supports_check_mode=True,
     )
     timeout, config_dir = module.params["timeout"], module.params["config_dir"]
-    if module.check_mode:
+    newer_than = module.params["newer_than"]
+    if module.check_mode and newer_than is None:
         module.exit_json(changed=True, started=False)
+    result: dict[str, t.Any] = {}
     _rc, pid_file, _err = module.run_command(
         ["/bin/sh", "-c", _PID_FILE_SCRIPT, "sh", config_dir], check_rc=True
     )
-    control = module.get_bin_path("apache2ctl", required=True)
     pid = _read_pid(pid_file)
     old = accepting_children(pid) if pid else set()
+    if newer_than is not None:
+        result["reasons"] = outdated(pid, old, newer_than) if pid else []
+        if module.check_mode or (pid and not result["reasons"]):
+            changed = not pid or bool(result["reasons"])
+            module.exit_json(changed=changed, started=pid is None, **result)
+    control = module.get_bin_path("apache2ctl", required=True)
     if pid:
         command = [control, "graceful"]
     elif os.path.isdir("/run/systemd/system"):
@@ -121,7 +151,7 @@ def main() -> None:
     new_pid = _wait_for_pid(pid_file, timeout)
     if new_pid is None or not wait_for_successors(new_pid, old, timeout):
         module.warn(f"Apache has not replaced all of its processes within {timeout:g} seconds.")
-    module.exit_json(changed=True, started=pid is None, pid=new_pid)
+    module.exit_json(changed=True, started=pid is None, pid=new_pid, **result)
 
 
 if __name__ == "__main__":

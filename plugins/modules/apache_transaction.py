@@ -21,6 +21,8 @@ description:
   - A journal that is found by O(state=present) is left over from a run that was interrupted between
     the two. The module then reports a change, so that reload and verification happen again, and
     keeps the oldest content for a rollback.
+  - Runs at the same time take turns. One that finds the journal of another which is not dead but at
+    work takes it over; with O(token) that other one then fails, and touches nothing any more.
 extends_documentation_fragment:
   - trac.mod_wsgi._attributes
 attributes:
@@ -48,6 +50,11 @@ options:
     type: str
     choices: [present, committed, rolled_back]
     default: present
+  token:
+    description:
+      - For V(committed) and V(rolled_back) the RV(token) that V(present) has returned. They then
+        fail where another run has taken over, or has ended, the transaction in the meantime.
+    type: str
   files:
     description:
       - Regular files. They belong to the account that runs the module, which is usually C(root).
@@ -136,16 +143,19 @@ EXAMPLES = r"""
       - path: /etc/apache2/sites-enabled/example.conf
         target: ../sites-available/example.conf
   notify: Reload Apache
+  register: transaction
 
 - name: Declare the change good
   trac.mod_wsgi.apache_transaction:
     name: example
     state: committed
+    token: "{{ transaction.token }}"
 
 - name: Put everything back
   trac.mod_wsgi.apache_transaction:
     name: example
     state: rolled_back
+    token: "{{ transaction.token }}"
   notify: Reload Apache
 """
 
@@ -164,6 +174,10 @@ resumed:
   description: Whether the journal of an interrupted run was found.
   type: bool
   returned: O(state=present)
+token:
+  description: Shows later that the journal is the one of this call; empty when there is none.
+  type: str
+  returned: O(state=present), also when the module fails
 """
 
 import os
@@ -179,11 +193,13 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_transaction 
     Entries,
     Entry,
     Journal,
+    PartlyWritten,
     TransactionError,
     apply,
     check_candidate,
     check_python,
     find_apache,
+    locked,
     plan,
 )
 
@@ -200,12 +216,17 @@ class Transaction:
             msg = "name may hold letters, digits, '_' and '-' only."
             raise TransactionError(msg)
         self.journal = Journal(params["journal_dir"], params["name"])
+        self.token = ""
+        self.is_ours = True
 
     def run(self) -> Result:
         state = self.params["state"]
-        if state == "committed":
-            return self._commit()
-        return self._roll_back() if state == "rolled_back" else self._present()
+        work = {"committed": self._commit, "rolled_back": self._roll_back}.get(state, self._present)
+        # Without changes, and in check mode, nothing need be made for the lock.
+        if self.check_mode:
+            return work()
+        with locked(self.params["journal_dir"]):
+            return work()
 
     def _wanted(self) -> Entries:
         root = os.geteuid() == 0
@@ -237,16 +258,25 @@ class Transaction:
         wanted = self._wanted()
         changes = plan(wanted)
         resumed = self.journal.exists()
-        tested = self._test(wanted, changes) if changes else False
+        if resumed and not self.check_mode:
+            self.token = self.journal.record([])
+        tested = self._test(wanted, changes)
         if not self.check_mode and changes:
-            self.journal.record(changes)
+            self.token = self.journal.record(changes)
             try:
                 apply(changes)
-            except TransactionError:
-                if not resumed:
+            except TransactionError as error:
+                if not resumed and not isinstance(error, PartlyWritten):
                     self.journal.remove()
+                    self.token = ""
                 raise
-        return _result(changes, changed=bool(changes) or resumed, tested=tested, resumed=resumed)
+        return _result(
+            changes,
+            changed=bool(changes) or resumed,
+            tested=tested,
+            resumed=resumed,
+            token=self.token,
+        )
 
     def _test(self, wanted: Entries, changes: t.Sequence[Change]) -> bool:
         if self.check_mode and self.params["skip_test"]:
@@ -267,12 +297,30 @@ class Transaction:
         check_candidate(wanted, self.params["config_dir"], apache)
         return True
 
+    def _refuse_if_taken_over(self) -> None:
+        token = self.params["token"]
+        between = None if token is None else self.journal.taken_over(token)
+        # Who has changed nothing has nothing to commit or to put back.
+        if between and token:
+            msg = (
+                f"Apache's configuration is not what this run has made it: {between} "
+                f"(transaction {self.params['name']}). Nothing was touched; run again when that "
+                "run has ended."
+            )
+            raise TransactionError(msg)
+        self.is_ours = not between
+
     def _commit(self) -> Result:
         if not self.check_mode:
-            self.journal.remove()
+            self._refuse_if_taken_over()
+            if self.is_ours:
+                self.journal.remove()
         return _result([], changed=False)
 
     def _roll_back(self) -> Result:
+        self._refuse_if_taken_over()
+        if not self.is_ours:
+            return _result([], changed=False)
         changes = plan(self.journal.read())
         changed = self.journal.exists()
         if not self.check_mode:
@@ -298,6 +346,7 @@ def main() -> None:
                 "choices": ["present", "committed", "rolled_back"],
                 "default": "present",
             },
+            "token": {"type": "str"},
             "files": {
                 "type": "list",
                 "elements": "dict",
@@ -331,12 +380,15 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    transaction = None
     try:
-        result = Transaction(module.params, module.check_mode).run()
+        transaction = Transaction(module.params, module.check_mode)
+        result = transaction.run()
     except TransactionError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), token=transaction.token if transaction else "")
     except (OSError, subprocess.TimeoutExpired) as error:
-        module.fail_json(msg=f"The transaction {module.params['name']} failed: {error}")
+        msg = f"The transaction {module.params['name']} failed: {error}"
+        module.fail_json(msg=msg, token=transaction.token if transaction else "")
     module.exit_json(**result)
 
 

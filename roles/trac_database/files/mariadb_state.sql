@@ -25,4 +25,5 @@ WHERE User IN %(logins)s AND Select_priv = 'Y'
 SELECT TABLE_SCHEMA AS name FROM information_schema.TABLES WHERE TABLE_SCHEMA IN %(gone)s
 UNION SELECT DB FROM information_schema.PROCESSLIST WHERE DB IN %(gone)s;
 
-SELECT @@bind_address AS bind_address
+SELECT @@bind_address AS bind_address, unix_timestamp() - VARIABLE_VALUE AS started
+FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'UPTIME'

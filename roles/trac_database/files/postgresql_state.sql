@@ -30,6 +30,8 @@ SELECT json_build_object(
     SELECT json_build_object(
       'config_file', current_setting('config_file'),
       'hba_file', current_setting('hba_file'),
+      'started', extract(epoch FROM pg_postmaster_start_time()),
+      'loaded', extract(epoch FROM pg_conf_load_time()),
       'listen_addresses', setting,
       'listen_addresses_source', sourcefile)
     FROM pg_settings WHERE name = 'listen_addresses'

@@ -24,6 +24,9 @@ os.environ["PYTHON_EGG_CACHE"] = SETTINGS["egg_cache"]
 # Read when Trac's pool is imported.
 os.environ["TRAC_DB_POOL_SIZE"] = str(SETTINGS["pool_size"])
 
+# Seconds. A server that is stopped, or behind a firewall, would have requests wait for ever.
+os.environ.setdefault("PGCONNECT_TIMEOUT", "10")
+
 # Before anything of Trac or setuptools is imported: they look for plugins when they are.
 for directory in SETTINGS["site_directories"]:
     site.addsitedir(directory)

@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import os
+import pathlib
+import pwd
 import socket
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +20,7 @@ import pytest
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_reload import (
     accepting_children,
     is_apache,
+    outdated,
     wait_for_successors,
 )
 
@@ -114,3 +118,55 @@ def test_nobody_who_accepts_is_not_enough() -> None:
 def test_python_is_not_apache() -> None:
     assert not is_apache(os.getpid())
     assert not is_apache(2**22 + 1)
+
+
+def found(path: pathlib.Path) -> list[str]:
+    return outdated(os.getpid(), accepting_children(os.getpid()), [f"{path.parent}/*.load"])
+
+
+@pytest.mark.usefixtures("children")
+def test_what_was_changed_since_the_start_is_found(tmp_path: pathlib.Path) -> None:
+    link = tmp_path / "a.load"
+    target = tmp_path / "b"
+    target.mkdir()
+    link.symlink_to(target)
+    start = time.time()
+    for path in (link, target):
+        os.utime(path, (start - 100, start - 100), follow_symlinks=False)
+    assert found(link) == []
+    # An entry of the directory that the link leads to.
+    (target / "new").touch()
+    assert found(link) == [str(link)]
+    os.utime(target, (start - 100, start - 100))
+    assert found(link) == []
+    # The link itself, which leads to something old.
+    os.utime(link, follow_symlinks=False)
+    assert found(link) == [str(link)]
+    # A clock that went wrong must not have Apache reloaded with each run.
+    os.utime(link, (start + 1000, start + 1000), follow_symlinks=False)
+    assert found(link) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes of other accounts")
+def test_an_account_that_has_joined_a_group_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = pwd.getpwnam("nobody")
+    groups = [account.pw_gid, 54321]
+    monkeypatch.setattr(os, "getgrouplist", lambda _name, _gid: groups)
+
+    def serving(extra: list[int]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            ["/bin/sleep", "60"], user=account.pw_uid, group=account.pw_gid, extra_groups=extra
+        )
+
+    old = serving([account.pw_gid])
+    try:
+        assert outdated(os.getpid(), set(), []) == ["the groups of nobody"]
+        new = serving(groups)
+        try:
+            assert outdated(os.getpid(), set(), []) == []
+        finally:
+            new.kill()
+            new.wait()
+    finally:
+        old.kill()
+        old.wait()

@@ -68,6 +68,7 @@ class Host:
             "config_dir": str(self.config),
             "apache": str(self.apache),
             "journal_dir": str(self.journal),
+            "token": None,
         }
         return Transaction({**params, **changed}, check_mode).run()
 
@@ -148,6 +149,8 @@ def test_check_mode_tells_the_same_and_writes_nothing(host: Host) -> None:
     assert host.tree() == before
     assert predicted["tested"]
     real = host.run(**host.site("Good\n"))
+    assert predicted.pop("token") == ""
+    assert real.pop("token")
     assert predicted == real
 
 
@@ -237,6 +240,123 @@ def test_an_interrupted_run_is_taken_up_again(host: Host) -> None:
     host.run(**host.site("Unseen, too\n"))
     host.run(state="rolled_back")
     assert host.tree() == before
+
+
+def test_of_two_runs_the_later_one_owns_the_transaction(host: Host) -> None:
+    host.run(**host.site("Works\n"))
+    host.run(state="committed")
+    first = host.run(**host.site("First\n"))
+    second = host.run(**host.site("Second\n"))
+    assert second["resumed"]
+    for state in ("committed", "rolled_back"):
+        with pytest.raises(logic.TransactionError, match="another run has been changing it since"):
+            host.run(state=state, token=first["token"])
+    assert host.available.read_text() == "Second\n"
+    # What the second has not verified is taken back to what was seen to work.
+    host.run(state="rolled_back", token=second["token"])
+    assert host.available.read_text() == "Works\n"
+    with pytest.raises(logic.TransactionError, match="another run has changed it"):
+        host.run(state="committed", token=first["token"])
+
+
+def test_the_later_of_two_equal_runs_ends_well(host: Host) -> None:
+    host.run(**host.site("Works\n"))
+    host.run(state="committed")
+    first = host.run(**host.site("New\n"))
+    second = host.run(**host.site("New\n"))
+    assert second["changed"]
+    host.run(state="committed", token=second["token"])
+    with pytest.raises(logic.TransactionError, match="another run"):
+        host.run(state="committed", token=first["token"])
+    assert host.available.read_text() == "New\n"
+
+
+def test_a_run_without_changes_leaves_the_journal_of_another_alone(host: Host) -> None:
+    idle = host.run(**host.site("Works\n"))
+    host.run(state="committed", token=idle["token"])
+    idle = host.run(**host.site("Works\n"))
+    assert not idle["changed"]
+    assert idle["token"] == ""
+    other = host.run(**host.site("Other\n"))
+    for state in ("committed", "rolled_back"):
+        assert not host.run(state=state, token=idle["token"])["changed"]
+    assert host.available.read_text() == "Other\n"
+    assert host.run(state="rolled_back", token=other["token"])["changed"]
+    assert host.available.read_text() == "Works\n"
+
+
+def test_a_run_waits_for_another_that_is_changing_something(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logic, "_LOCK_SECONDS", 0)
+    with logic.locked(str(host.journal)), pytest.raises(
+        logic.TransactionError, match="Another run is changing Apache's configuration"
+    ):
+        host.run(**host.site("Good\n"))
+    assert host.run(**host.site("Good\n"))["changed"]
+
+
+def test_what_was_wrong_before_is_told_from_what_is_new(host: Host) -> None:
+    host.run(**host.site("Good\n"))
+    host.run(state="committed")
+    other = host.config / "sites-enabled" / "0-other.conf"
+    other.write_text("Bogus\n")
+    before = host.tree()
+    for content in ("Good\n", "Good, too\n"):
+        with pytest.raises(
+            logic.TransactionError, match=r"as it is on the host.*sites-enabled/0-other\.conf"
+        ):
+            host.run(**host.site(content))
+    assert host.tree() == before
+
+
+def test_what_cannot_be_put_back_at_once_is_put_back_later(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.run(**host.site("Old\n"))
+    host.run(state="committed")
+    before = host.tree()
+    wanted = host.site("New\n")
+    wanted["files"].append({"path": f"{host.config}/z", "content": "", "mode": "0644", "check": ""})
+    real = os.replace
+    written: list[str] = []
+
+    def full(source: str, target: str) -> None:
+        if target.startswith(str(host.config)):
+            if written:
+                raise OSError(28, "No space left on device")
+            written.append(target)
+        real(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", full)
+        patched.setattr(logic, "check_candidate", lambda *_arguments: None)
+        with pytest.raises(
+            logic.PartlyWritten, match=r"/z could not.*a\.conf could not be put back"
+        ):
+            host.run(**wanted)
+    assert host.available.read_text() == "New\n"
+    host.run(state="rolled_back")
+    assert host.tree() == before
+
+
+def test_a_journal_that_cannot_be_written_changes_nothing(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def full(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}").startswith(str(host.journal)):
+            raise OSError(28, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(
+        logic.TransactionError, match=r"test\.json could not be written \(No space.*nothing was"
+    ):
+        host.run(**host.site("Good\n"))
+    assert not host.available.exists()
+    assert list(host.journal.iterdir()) == []
 
 
 def test_the_journal_is_for_root_only(host: Host) -> None:
