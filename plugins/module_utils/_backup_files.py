@@ -290,7 +290,8 @@ def _manifest(text: str, archive: str) -> Manifest:
             raise BackupFailure(
                 f"{archive} has the format {manifest['format']}, and only {FORMAT} can be read"
             )
-        if not is_name(manifest["name"]) or not isinstance(manifest["rows"], dict):
+        good = is_name(manifest["name"]) and isinstance(manifest["rows"], dict)
+        if not (good and isinstance(manifest["database"]["kind"], str)):
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BackupFailure(f"{beside(archive, MANIFEST)} is no manifest of a backup") from None

@@ -19,6 +19,7 @@ import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _backup_files,
+    _backup_push,
     _backup_status,
     _environment_spec,
     _field_items,
@@ -70,6 +71,7 @@ class Settings:
     keep_days: int
     keep_last: int
     status_file: str = _backup_status.PATH
+    target: _backup_push.Target = dataclasses.field(default_factory=_backup_push.Target)
 
 
 @dataclasses.dataclass
@@ -240,6 +242,8 @@ def back_up(settings: Settings, names: t.Sequence[str] | None = None) -> Outcome
             _backup_files.remove_partial(settings.backup_directory)
             outcome = _Run(settings, check=False).all(names)
             outcome.removed = _rotate(settings, outcome.made)
+            if outcome.made:
+                _push(settings, outcome)
     except (
         OSError,
         _backup_files.BackupFailure,
@@ -253,6 +257,16 @@ def back_up(settings: Settings, names: t.Sequence[str] | None = None) -> Outcome
                 outcome.failures.setdefault(name, outcome.error)
     _note(settings, outcome, now)
     return outcome
+
+
+def _push(settings: Settings, outcome: Outcome) -> None:
+    """Copy the backups to other places; the new ones are good also if that fails."""
+    try:
+        _backup_push.push(
+            settings.backup_directory, settings.target, settings.keep_days, settings.keep_last
+        )
+    except _backup_push.PushFailure as e:
+        outcome.error = f"{outcome.error}; {e}" if outcome.error else str(e)
 
 
 def _note(settings: Settings, outcome: Outcome, now: float) -> None:

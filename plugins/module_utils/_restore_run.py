@@ -41,8 +41,17 @@ class Wanted:
     """An environment to restore."""
 
     name: str
-    file: str | None  # the archive; the newest in the backup directory otherwise
-    database: str | None
+    file: str | None = None  # the archive; the newest in the backup directory otherwise
+    database: str | None = None
+    new_database: str | None = None  # if the backup's kind of database fits
+
+    def uri(self, kind: str, move: bool) -> str | None:
+        """The connection string to use for a backup of this kind; None: that in the backup."""
+        if self.database or not self.new_database:
+            return self.database
+        scheme = self.new_database.partition(":")[0]
+        fits = kind == scheme or (kind == "sqlite" and move)
+        return self.new_database if fits else None
 
 
 @dataclasses.dataclass
@@ -55,6 +64,7 @@ class Settings:
     backup_directory: str
     archive_directory: str | None
     overwrite: bool
+    move: bool
     check: bool
 
 
@@ -78,7 +88,7 @@ class Outcome:
 def newest_of_all(backup_directory: str) -> list[Wanted]:
     """Every environment that there is a backup of."""
     names = sorted({backup.name for backup in _backup_files.complete(backup_directory)})
-    return [Wanted(name, None, None) for name in names]
+    return [Wanted(name) for name in names]
 
 
 def restore(settings: Settings, wanted: t.Sequence[Wanted]) -> Outcome:
@@ -118,7 +128,8 @@ def _opened(
     stack.enter_context(file)
     os.lseek(file.fileno(), 0, os.SEEK_SET)  # past what Python has read ahead
     outcome.files[each.name], outcome.manifests[each.name] = path, manifest
-    return [each.name, file.fileno(), manifest, each.database]
+    uri = each.uri(manifest["database"]["kind"], settings.move)
+    return [each.name, file.fileno(), manifest, uri]
 
 
 def _work(settings: Settings, items: list[list[t.Any]], outcome: Outcome) -> None:

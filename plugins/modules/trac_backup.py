@@ -90,6 +90,21 @@ options:
         C(last_error) for the whole.
     type: path
     default: /var/lib/trac-mod-wsgi/backup.json
+  rsync_target:
+    description:
+      - Where all backups are copied to afterwards, as C(rsync) writes it, such as
+        V(backup@example.com:trac/). Nothing is removed there.
+      - C(rsync) has to be installed, and root be able to log in there without a password.
+    type: str
+  restic_repository:
+    description:
+      - The repository of C(restic) that all backups are copied to afterwards, such as
+        V(sftp:backup@example.com:/srv/restic). It is made if it is missing.
+      - O(keep_days) and O(keep_last) hold there as well.
+    type: str
+  restic_password_file:
+    description: The file with the password of O(restic_repository).
+    type: path
 notes:
   - Variables of the task's C(environment) whose names begin with C(PG) or C(MYSQL_) reach the
     database's client tools.
@@ -148,6 +163,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _backup_files,
+    _backup_program,
     _backup_run,
     _backup_status,
     _worker_process,
@@ -181,14 +197,18 @@ def main() -> None:
             "keep_days": {"type": "int", "default": 30},
             "keep_last": {"type": "int", "default": 7},
             "status_file": {"type": "path", "default": _backup_status.PATH},
+            "rsync_target": {"type": "str"},
+            "restic_repository": {"type": "str"},
+            "restic_password_file": {"type": "path"},
         },
+        required_by={"restic_repository": "restic_password_file"},
         supports_check_mode=True,
     )
     arguments = dict(module.params)
     names = arguments.pop("environments")
     if arguments["keep_days"] < 0 or arguments["keep_last"] < 1:
         module.fail_json(msg="keep_days has to be 0 or more, keep_last 1 or more")
-    settings = _backup_run.Settings(**arguments)
+    settings = _backup_program.settings(arguments)
     if not module.check_mode:
         outcome = _backup_run.back_up(settings, names)
     else:

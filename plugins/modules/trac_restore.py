@@ -66,6 +66,29 @@ options:
           - It has to lead to a database of the kind that the backup is of, or else from SQLite to a
             server. On PostgreSQL the schema has to have the same name as in the backup.
         type: str
+  databases:
+    description: What an inventory says of the databases of environments.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: The name of the environment.
+        type: str
+        required: true
+      database:
+        description: The connection string, for an environment whose O(environments[].database) is
+          left out.
+        type: str
+      new_database:
+        description:
+          - The connection string to use if nothing else is given and the backup is of a database of
+            this kind, or else of SQLite and O(move) is set.
+        type: str
+  move:
+    description: Whether a backup of an environment on SQLite is restored into its
+      O(databases[].new_database).
+    type: bool
+    default: false
   directory:
     description: The directory that the environments are in. It has to exist.
     type: path
@@ -213,6 +236,7 @@ def _settings(module: AnsibleModule) -> _restore_run.Settings:
         backup_directory=params["backup_directory"],
         archive_directory=params["archive_directory"],
         overwrite=params["overwrite"],
+        move=params["move"],
         check=module.check_mode,
     )
 
@@ -254,6 +278,11 @@ def _restore(module: AnsibleModule) -> _restore_run.Outcome:
         wanted = _restore_run.newest_of_all(settings.backup_directory)
     else:
         wanted = [_restore_run.Wanted(**each) for each in module.params["environments"]]
+    known = {each["name"]: each for each in module.params["databases"] or []}
+    for each in wanted:
+        if each.name in known:
+            each.database = each.database or known[each.name]["database"]
+            each.new_database = known[each.name]["new_database"]
     return _restore_run.restore(settings, wanted)
 
 
@@ -270,6 +299,16 @@ def main() -> None:
                     "database": {"type": "str"},
                 },
             },
+            "databases": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "database": {"type": "str"},
+                    "new_database": {"type": "str"},
+                },
+            },
+            "move": {"type": "bool", "default": False},
             "directory": {"type": "path", "required": True},
             "python": {"type": "path", "required": True},
             "user": {"type": "str", "required": True},
@@ -282,8 +321,9 @@ def main() -> None:
     )
     redactor = _secrets.Redactor()
     documents = module.params["environments"] or []
-    for document in documents:
-        redactor.learn("database", document["database"])
+    for document in documents + (module.params["databases"] or []):
+        for key in ("database", "new_database"):
+            redactor.learn("database", document.get(key))
     module.no_log_values.update(redactor.secrets)
     names = [document["name"] for document in documents]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -300,9 +340,6 @@ def main() -> None:
     message = outcome.message()
     if message:
         module.fail_json(msg=redactor.redact(message), **result)
-    for document in documents:
-        if document["database"]:
-            document["database"] = _secrets.shown("database", document["database"])
     module.exit_json(**result)
 
 
