@@ -240,6 +240,9 @@ class _Place:
         if uri != current:
             self.ini.write({DATABASE: uri})
         os.unlink(self._file)
+        if self.item.kind != "sqlite":  # whose directory was made for the dump
+            with contextlib.suppress(OSError):
+                os.rmdir(os.path.dirname(self._file))
         return uri
 
     def _check_sqlite(self) -> None:

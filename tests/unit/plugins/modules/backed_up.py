@@ -109,14 +109,14 @@ def dump(database: pathlib.Path) -> list[str]:
         return list(db.iterdump())
 
 
-def tree(root: pathlib.Path, without: str = "trac.db") -> dict[str, t.Any]:
-    """Names, types, modes and contents of everything in a directory, but for the database."""
+def tree(root: pathlib.Path) -> dict[str, t.Any]:
+    """Names, types, modes and contents of everything in an environment but database and log."""
     found: dict[str, t.Any] = {}
     for path in sorted(root.rglob("*")):
         name = str(path.relative_to(root))
         if path.is_symlink():
             found[name] = os.readlink(path)
-        elif path.name != without and not path.is_fifo():
+        elif path.name not in ("trac.db", "trac.log") and not path.is_fifo():
             mode = path.stat().st_mode & 0o7770
             found[name] = (mode, path.read_bytes() if path.is_file() else None)
     return found

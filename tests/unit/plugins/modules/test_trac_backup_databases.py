@@ -10,7 +10,6 @@ whose login owns it, and where the driver and the client tools are there.
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
 import shutil
 import sqlite3
@@ -195,6 +194,7 @@ def test_another_name_needs_another_database(served: BackupHost) -> None:
 @pytest.fixture
 def plugged(station: BackupHost, database: Database) -> BackupHost:
     """The environment `project` on SQLite with the table of a plugin, and an empty database."""
+    assert database.tables() == []
     path = station.directory / "project"
     (path / "files" / "pipe").unlink()
     (path / "plugins" / "votes.py").write_text(PLUGIN)
@@ -322,6 +322,7 @@ def test_attachments_wait_while_a_dump_is_made(served: BackupHost, database: Dat
     """Rows and files of attachments are of one moment; tickets go on meanwhile."""
     if database.uri.startswith("mysql"):
         pytest.skip("how long MySQL waits is set for the server")
+    assert served.directory.exists()
     insert = "INSERT INTO attachment (type, id, filename) VALUES ('ticket', '1', 'late')"
     with database.environment() as environment, _trac_database.connected(
         environment
@@ -334,7 +335,6 @@ def test_attachments_wait_while_a_dump_is_made(served: BackupHost, database: Dat
     assert rows["attachment"] == 1
     database.execute(insert)
     assert len(database.execute("SELECT 1 FROM attachment")) == 2
-    assert os.environ.get("TRAC_TEST_POSTGRES")
 
 
 def _impatient(database: Database, statement: str) -> None:
