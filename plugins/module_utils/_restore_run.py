@@ -60,12 +60,17 @@ class Settings:
 
     directory: str
     python: str
-    account: _worker_process.Account
+    account: _worker_process.Account | None  # which may be missing in check mode
     backup_directory: str
     archive_directory: str | None
     overwrite: bool
     move: bool
     check: bool
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a Trac; check mode may run before it is installed."""
+        return self.account is not None and os.path.exists(self.python)
 
 
 @dataclasses.dataclass
@@ -104,8 +109,10 @@ def restore(settings: Settings, wanted: t.Sequence[Wanted]) -> Outcome:
                     report = _environment_spec.Report(each.name)
                     report.failure = _backup_run.words(e)
                     outcome.reports.append(report)
-            if items:
+            if items and settings.is_ready:
                 _work(settings, items, outcome)
+            elif items:
+                outcome.reports += [_predicted(item[0]) for item in items]
         if outcome.error:
             break
     order = {each.name: number for number, each in enumerate(wanted)}
@@ -132,6 +139,13 @@ def _opened(
     return [each.name, file.fileno(), manifest, uri]
 
 
+def _predicted(name: str) -> _environment_spec.Report:
+    """What can be known without Trac."""
+    report = _environment_spec.Report(name)
+    report.change("restore the environment", [], ["environment from the backup"])
+    return report
+
+
 def _work(settings: Settings, items: list[list[t.Any]], outcome: Outcome) -> None:
     payload = {
         "directory": settings.directory,
@@ -142,9 +156,8 @@ def _work(settings: Settings, items: list[list[t.Any]], outcome: Outcome) -> Non
     }
     files = [item[1] for item in items]
     done = set()
-    for event in _worker_process.run(
-        settings.python, settings.account, WORKER_MODULES, payload, files
-    ):
+    account = t.cast(_worker_process.Account, settings.account)
+    for event in _worker_process.run(settings.python, account, WORKER_MODULES, payload, files):
         if event["event"] == "no_trac":
             outcome.error = f"{settings.python} cannot import Trac: {event['reason']}"
         elif event["event"] == "failed":

@@ -33,6 +33,7 @@ attributes:
     support: full
     details:
       - The checksums are compared, and a database on a server that is given is connected to.
+      - As long as the virtual environment or the account does not exist, only the checksums are.
   diff_mode:
     support: full
   idempotent:
@@ -219,26 +220,36 @@ class RestoreModule(AnsibleModule):  # type: ignore[misc]
         self.log(f"Invoked with directory={self.params['directory']} environments={names}")
 
 
+def _account(module: AnsibleModule) -> _worker_process.Account | None:
+    user, group = module.params["user"], module.params["group"]
+    try:
+        gid = grp.getgrnam(group).gr_gid if group else None
+        return _backup_run.account_of(user, gid)
+    except (KeyError, _backup_files.BackupFailure):
+        if module.check_mode:
+            return None
+        raise _backup_files.BackupFailure(
+            f"the account {user} or its group {group or ''} does not exist"
+        ) from None
+
+
 def _settings(module: AnsibleModule) -> _restore_run.Settings:
     params = module.params
-    group = None
-    if params["group"]:
-        try:
-            group = grp.getgrnam(params["group"]).gr_gid
-        except KeyError:
-            raise _backup_files.BackupFailure(
-                f"the group {params['group']} does not exist"
-            ) from None
-    return _restore_run.Settings(
+    settings = _restore_run.Settings(
         directory=params["directory"],
         python=params["python"],
-        account=_backup_run.account_of(params["user"], group),
+        account=_account(module),
         backup_directory=params["backup_directory"],
         archive_directory=params["archive_directory"],
         overwrite=params["overwrite"],
         move=params["move"],
         check=module.check_mode,
     )
+    if not settings.is_ready:
+        if not module.check_mode:
+            raise _backup_files.BackupFailure(f"there is no Python with Trac at {settings.python}")
+        module.warn("Only the checksums could be compared, because there is no Trac yet.")
+    return settings
 
 
 def _result(outcome: _restore_run.Outcome, with_diff: bool) -> dict[str, t.Any]:

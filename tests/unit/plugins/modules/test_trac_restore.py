@@ -274,6 +274,20 @@ def test_what_cannot_be_restored_is_named(backed_up: BackupHost, item: Document,
     assert summaries(backed_up.directory / "project") == ORIGINAL  # it stopped no other
 
 
+@pytest.mark.parametrize(
+    "missing",
+    [{"python": "/nonexistent"}, {"user": "no-such-account"}, {"group": "no-such-group"}],
+)
+def test_a_host_without_trac(backed_up: BackupHost, missing: Document) -> None:
+    place = {**missing, "directory": "/nonexistent"}
+    result = backed_up.restore(check=True, **place)
+    assert "there is no Trac yet" in str(result["warnings"][-1])
+    assert result["environments"][0]["changes"] == ["restore the environment"]
+    assert "no" in backed_up.restore(**place)["msg"]
+    os.truncate(archive_of(backed_up), 5)
+    assert "damaged" in backed_up.restore(check=True, **place)["msg"]
+
+
 def test_a_name_that_is_given_twice(backed_up: BackupHost) -> None:
     assert "listed twice: project" in backed_up.restore("project", "project")["msg"]
 
