@@ -53,6 +53,7 @@ LOCK_TIMEOUT = 60.0  # seconds
 _UMASK = 0o007
 _SCRATCH = "trac-restore-"
 _SUFFIX = "-before-restore"
+_OVERWRITE = "overwrite (trac_restore_overwrite)"
 _RESERVE = 16 * 1024 * 1024  # bytes that have to stay free
 
 Document = t.Dict[str, t.Any]
@@ -109,8 +110,8 @@ class Restorer:
             return False
         if not self.overwrite:
             raise EnvironmentFailure(
-                f"{path} exists already, and was not touched; it is replaced, after a copy of it "
-                "has been put into the archive directory, if overwriting is allowed"
+                f"{path} exists already, and was not touched; with {_OVERWRITE} it is replaced, after "
+                "a copy of it has been put into the archive directory"
             )
         if self.archive is None:
             raise EnvironmentFailure("there is no archive_directory to copy the environment to")
@@ -148,9 +149,8 @@ class Restorer:
         full = _trac_database.has_tables(environment)
         if full and not self.overwrite:
             raise EnvironmentFailure(
-                "its database holds tables already, which were not touched; they are replaced, "
-                "after a copy of them has been put into the archive directory, if overwriting is "
-                "allowed"
+                f"its database holds tables already, which were not touched; with {_OVERWRITE} they "
+                "are replaced, after a copy of them has been put into the archive directory"
             )
         if full and self.archive is None:
             raise EnvironmentFailure("there is no archive_directory to copy the database to")
