@@ -110,8 +110,8 @@ class Restorer:
             return False
         if not self.overwrite:
             raise EnvironmentFailure(
-                f"{path} exists already, and was not touched; with {_OVERWRITE} it is replaced, after "
-                "a copy of it has been put into the archive directory"
+                f"{path} exists already, and was not touched; with {_OVERWRITE} it is replaced, "
+                "after a copy of it has been put into the archive directory"
             )
         if self.archive is None:
             raise EnvironmentFailure("there is no archive_directory to copy the environment to")
@@ -149,8 +149,8 @@ class Restorer:
         full = _trac_database.has_tables(environment)
         if full and not self.overwrite:
             raise EnvironmentFailure(
-                f"its database holds tables already, which were not touched; with {_OVERWRITE} they "
-                "are replaced, after a copy of them has been put into the archive directory"
+                f"its database holds tables already, which were not touched; with {_OVERWRITE} "
+                "they are replaced, after a copy of them has been put into the archive directory"
             )
         if full and self.archive is None:
             raise EnvironmentFailure("there is no archive_directory to copy the database to")
