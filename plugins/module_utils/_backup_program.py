@@ -42,15 +42,15 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
         with open(options.config, "rb") as file:
             wanted = settings(json.loads(file.read()))
     except (OSError, ValueError, TypeError) as e:
-        print(f"{options.config} cannot be used: {e}", file=sys.stderr)
+        sys.stderr.write(f"{options.config} cannot be used: {e}\n")
         return 2
     outcome = _backup_run.back_up(wanted, options.environments or None)
     for name, backup in sorted(outcome.made.items()):
-        print(f"{name}: {backup.path} ({outcome.sizes[name]} bytes)")
+        sys.stdout.write(f"{name}: {backup.path} ({outcome.sizes[name]} bytes)\n")
     for path in outcome.removed:
-        print(f"removed {path}")
+        sys.stdout.write(f"removed {path}\n")
     message = outcome.message()
     if message is None:
         return 0
-    print(message, file=sys.stderr)
+    sys.stderr.write(f"{message}\n")
     return 1

@@ -85,7 +85,7 @@ import sys
 sys.path.insert(0, {path!r})
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _backup_program
 
-sys.exit(_backup_program.main())
+raise SystemExit(_backup_program.main())
 """
 
 

@@ -135,7 +135,7 @@ def test_another_place_that_fails_is_told(
     program = install(tmp_path / "program", capsys)["program"]
     path = tool(tmp_path / "tools", "rsync" if text else "other", text or "")
     if text is None:
-        path = path.split(":")[0]  # nothing else is there
+        path = path.partition(":")[0]  # nothing else is there
     done = run(program, configured(station, rsync_target="there:"), path=path)
     assert done.returncode == 1
     assert why in done.stderr
