@@ -4,7 +4,7 @@
 INVENTORY ?= inventory
 ARGS ?=
 SCENARIO ?= default
-BENCH ?= first-site many-environments pooling serving
+BENCH ?= first-site many-environments pooling serving backup
 
 # Ansible insists on UTF-8, and a bare machine may have no other such locale.
 export LC_ALL = C.UTF-8

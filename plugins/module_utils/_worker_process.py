@@ -45,6 +45,7 @@ module.serve(document["payload"], output)
 LAST_EVENTS = ("end", "failed", "no_trac")
 
 _ERRORS_SHOWN = 20_000  # bytes
+_LARGEST_DATA = 1 << 24  # bytes
 
 Event = t.Dict[str, t.Any]
 
@@ -101,9 +102,22 @@ def _surroundings() -> dict[str, str]:
 def _events(output: t.IO[bytes]) -> t.Iterator[Event]:
     for line in output:
         try:
-            yield json.loads(line)
+            event = json.loads(line)
         except ValueError:  # cut off in the middle
             return
+        if event["event"] == "data":  # as it is, behind the line that says how much
+            event["data"] = output.read(min(event["size"], _LARGEST_DATA))
+            if len(event["data"]) < event["size"]:
+                return
+        yield event
+
+
+def write_data(output: t.TextIO, data: bytes) -> None:
+    """Send bytes as an event, which has them under the key `data`."""
+    output.write(json.dumps({"event": "data", "size": len(data)}) + "\n")
+    output.flush()
+    output.buffer.write(data)
+    output.flush()
 
 
 @contextlib.contextmanager
@@ -124,10 +138,12 @@ def run(
     modules: t.Sequence[types.ModuleType],
     payload: t.Mapping[str, t.Any],
     timeout: float | None = None,
+    pass_fds: t.Sequence[int] = (),
 ) -> t.Iterator[Event]:
     """What the worker says, as it says it; at last how it ended, if it did not end well.
 
-    With a timeout, in seconds, it is killed when it is still at work then.
+    With a timeout, in seconds, it is killed when it is still at work then. The worker finds
+    `pass_fds`, files that are open, under the same numbers.
     """
     arguments: dict[str, t.Any] = {}
     if os.geteuid() != account.uid:
@@ -145,6 +161,7 @@ def run(
                 stderr=errors,
                 cwd="/",
                 env=_surroundings(),
+                pass_fds=pass_fds,
                 **arguments,
             )
         except OSError as e:

@@ -1,0 +1,183 @@
+#!/usr/bin/python
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: trac_backup_program
+short_description: Install the program that backs up Trac environments
+version_added: "0.3.0"
+author: "The trac.mod_wsgi maintainers (@trac-mod-wsgi)"
+description:
+  - Installs a program that does what M(trac.mod_wsgi.trac_backup) does, for a timer to run. It is
+    the same code, and needs nothing of Ansible on the host.
+  - The program reads its settings from a JSON file. That has the options of
+    M(trac.mod_wsgi.trac_backup) as keys, but for C(environments), which are its arguments.
+extends_documentation_fragment:
+  - trac.mod_wsgi._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: partial
+    details:
+      - The names of the files that change are shown, not what is in them.
+  idempotent:
+    support: full
+options:
+  path:
+    description:
+      - The directory that belongs to the program alone. The program is the file C(trac-backup) in
+        it.
+      - The directory that it is in has to exist.
+    type: path
+    default: /usr/local/lib/trac-mod-wsgi/backup
+"""
+
+EXAMPLES = r"""
+- name: Install the program that makes backups
+  trac.mod_wsgi.trac_backup_program:
+"""
+
+RETURN = r"""
+program:
+  description: The path of the program.
+  returned: always
+  type: str
+  sample: /usr/local/lib/trac-mod-wsgi/backup/trac-backup
+files:
+  description: The files that were written or removed, or would be.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+"""
+
+import os
+import sys
+import types
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _backup_program,
+    _backup_push,
+    _backup_run,
+    _backup_status,
+)
+
+PROGRAM = "trac-backup"
+_MODULES: tuple[types.ModuleType, ...] = (
+    *_backup_run.WORKER_MODULES,
+    _backup_push,
+    _backup_status,
+    _backup_run,
+    _backup_program,
+)
+_START = """\
+#!{python} -IB
+# Made by the Ansible collection trac.mod_wsgi; changes are overwritten.
+import sys
+
+sys.path.insert(0, {path!r})
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _backup_program
+
+raise SystemExit(_backup_program.main())
+"""
+
+
+def _files(path: str) -> dict[str, str]:
+    """The program's files, by their paths below a directory."""
+    # Not the interpreter of this run, which may be gone after an upgrade of the host.
+    python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
+    files = {PROGRAM: _START.format(python=python, path=path)}
+    for module in _MODULES:
+        *packages, name = module.__name__.split(".")
+        # Modules may come out of a zip file, so there is no path to read.
+        source = t.cast(t.Any, module.__loader__).get_source(module.__name__)
+        files[os.path.join(*packages, f"{name}.py")] = source
+        for end in range(1, len(packages) + 1):
+            # A package of the same name elsewhere must not win over these.
+            files.setdefault(os.path.join(*packages[:end], "__init__.py"), "")
+    return files
+
+
+def _existing(path: str) -> list[str]:
+    found = []
+    for directory, _directories, names in os.walk(path):
+        found += [os.path.relpath(os.path.join(directory, name), path) for name in names]
+    return found
+
+
+def _is_current(path: str, text: str, mode: int) -> bool:
+    try:
+        with open(path, encoding="utf-8") as file:
+            same = file.read() == text
+        status = os.lstat(path)
+    except (OSError, ValueError):
+        return False
+    return same and status.st_mode & 0o7777 == mode and status.st_uid == os.geteuid()
+
+
+def _write(path: str, text: str, mode: int) -> None:
+    directory = os.path.dirname(path)
+    missing = []
+    while not os.path.isdir(directory):
+        missing.append(directory)
+        directory = os.path.dirname(directory)
+    for each in reversed(missing):
+        os.mkdir(each)
+        os.chmod(each, 0o755)  # noqa: S103  (a program that everybody may read)
+    temporary = f"{path}.new"
+    with open(temporary, "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(text)
+    os.replace(temporary, path)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "default": "/usr/local/lib/trac-mod-wsgi/backup"},
+        },
+        supports_check_mode=True,
+    )
+    path = module.params["path"]
+    parent = os.path.dirname(path)
+    if not os.path.isdir(parent) and not module.check_mode:
+        module.fail_json(msg=f"There is no directory {parent} for the program.")
+    files = _files(path)
+    modes = {name: 0o755 if name == PROGRAM else 0o644 for name in files}
+    changed = [
+        name
+        for name, text in sorted(files.items())
+        if not _is_current(os.path.join(path, name), text, modes[name])
+    ]
+    removed = sorted(set(_existing(path)) - set(files))
+    if not module.check_mode:
+        # The program itself last, so that it never finds less than it needs.
+        for name in sorted(changed, key=lambda name: name == PROGRAM):
+            _write(os.path.join(path, name), files[name], modes[name])
+        for name in removed:
+            os.unlink(os.path.join(path, name))
+    result: dict[str, t.Any] = {
+        "changed": bool(changed or removed),
+        "program": os.path.join(path, PROGRAM),
+        "files": [os.path.join(path, name) for name in sorted(changed + removed)],
+    }
+    if module._diff:
+        result["diff"] = {
+            "before_header": path,
+            "after_header": path,
+            "before": "".join(f"{name}\n" for name in removed),
+            "after": "".join(f"{name}\n" for name in changed),
+        }
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
