@@ -12,7 +12,35 @@ import re
 import shutil
 import stat
 import tempfile
+import time
 import typing as t
+
+
+class Busy(Exception):
+    """Another process works in a directory."""
+
+
+@contextlib.contextmanager
+def locked(directory: str, patience: float) -> t.Iterator[None]:
+    """Keep two runs from working below one directory at the same time; waits so many seconds.
+
+    Processes that are forked meanwhile hold the lock as long as they live, also when this one is
+    killed.
+    """
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Busy(f"another run works below {directory}") from None
+                time.sleep(0.2)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,6 @@ hidden name and appears under its own when everything in it has been compared.
 from __future__ import annotations
 
 import contextlib
-import gzip
 import hashlib
 import os
 import shutil
@@ -19,7 +18,7 @@ import sqlite3
 import time
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_database
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_database, _trac_dump
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
 )
@@ -33,12 +32,6 @@ _PARTIAL = pattern_of(r"\.[a-z0-9][a-z0-9_-]*\.copying-")
 _JOURNALS = ("-journal", "-stmtjrnl", "-shm", "-wal")
 _TRIES = 3
 _BLOCK = 1 << 20
-# Each tool ends a complete dump with this.
-_DUMP_TOOLS = {
-    "pg_dump": b"-- PostgreSQL database dump complete",
-    "mysqldump": b"-- Dump completed",
-}
-_END = 4096  # bytes at the end of a dump, in which the mark has to stand
 # Written by visits, not by work.
 _VOLATILE = {"auth_cookie", "cache", "session", "session_attribute"}
 
@@ -70,7 +63,7 @@ def check_tools(environment: t.Any) -> None:
     if _trac_database.sqlite_file(environment) is not None:
         return
     connector = DatabaseManager(environment).get_connector()[0]
-    for tool in _DUMP_TOOLS:
+    for tool in _trac_dump.MARKS:
         path = getattr(connector, f"{tool}_path", None)
         if path is None:
             continue
@@ -93,16 +86,7 @@ def hot_copy(environment: t.Any, name: str, archive: str, suffix: str = "") -> C
     """
     check_tools(environment)
     with held_directory(archive, f".{name}.copying-") as partial:
-        file = _trac_database.sqlite_file(environment)
-        if file is not None:
-            rows = _copy_with_sqlite(environment, file, partial)
-        else:
-            # The tool sees the database as it is at one moment. Trac's lock for hot copies would
-            # have mysqldump wait forever for its own turn.
-            with _trac_database.connected(environment) as connection:
-                rows = _trac_database.row_counts(connection)
-            _copy_files(environment, partial, set())
-            _dump(environment, partial, len(rows))
+        rows = fill(environment, partial)
         os.sync()
         while True:
             stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -112,6 +96,39 @@ def hot_copy(environment: t.Any, name: str, archive: str, suffix: str = "") -> C
             time.sleep(0.1)
         os.rename(partial, path)
     return Copy(path, rows)
+
+
+def fill(environment: t.Any, copy: str) -> dict[str, int]:
+    """Copy an environment into an empty directory and compare; returns the rows of each table."""
+    file = _trac_database.sqlite_file(environment)
+    if file is not None:
+        return _copy_with_sqlite(environment, file, copy)
+    return _copy_with_server(environment, copy)
+
+
+def database_in(environment: t.Any, copy: str) -> str:
+    """The database in a copy: SQLite's file, or a dump."""
+    file = _trac_database.sqlite_file(environment)
+    if file is not None:
+        return _sqlite_target(environment, file, copy)
+    return _trac_dump.file_in(copy, _trac_dump.kind(environment))
+
+
+def _copy_with_server(environment: t.Any, copy: str) -> dict[str, int]:
+    """Copy files and dump the database while attachments neither come nor go.
+
+    Trac's lock for hot copies would have mysqldump wait forever for its own turn.
+    """
+    scheme = _trac_dump.kind(environment)
+    with _trac_database.connected(environment) as connection:
+        with _trac_dump.attachments_held(connection, scheme) as moment:
+            rows = _trac_database.row_counts(connection)
+            _copy_files(environment, copy, set())
+            _trac_dump.dump(environment, copy, len(rows), moment)
+        if moment is None:  # the dump has been made later; its rows are known where none came
+            now = _trac_database.row_counts(connection)
+            rows = {table: count for table, count in rows.items() if now.get(table) == count}
+    return rows
 
 
 def _copy_with_sqlite(environment: t.Any, file: str, copy: str) -> dict[str, int]:
@@ -155,28 +172,6 @@ def _sqlite_rows(connection: sqlite3.Connection) -> dict[str, int]:
         count = connection.execute(f'SELECT count(*) FROM "{table}"')  # noqa: S608
         rows[name] = count.fetchone()[0]
     return rows
-
-
-def _dump(environment: t.Any, copy: str, tables: int) -> None:
-    """Dump a database with the tool that Trac uses for it."""
-    from trac.db.api import DatabaseManager, parse_connection_uri
-
-    scheme = parse_connection_uri(DatabaseManager(environment).connection_uri)[0]
-    directory = os.path.join(copy, "db")
-    os.makedirs(directory, exist_ok=True)
-    path = environment.backup(os.path.join(directory, f"{scheme}-db-backup.sql"))
-    created = 0
-    end = b""
-    with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
-        for line in file:
-            created += line.startswith(b"CREATE TABLE ")
-            end = (end + line)[-_END:]
-    if not any(mark in end for mark in _DUMP_TOOLS.values()):
-        raise EnvironmentFailure(f"the dump of the database is cut off after {len(end)} bytes")
-    if created < tables:
-        raise EnvironmentFailure(
-            f"the dump of the database holds {created} of {tables} tables only"
-        )
 
 
 def _copy_files(environment: t.Any, copy: str, skipped: set[str]) -> None:

@@ -15,7 +15,6 @@ environment is built in a hidden directory beside its place and renamed when it 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import gc
 import json
 import os
@@ -37,8 +36,10 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec im
     leftovers,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory import (
+    Busy,
     abandoned,
     held_directory,
+    locked,
     pattern_of,
 )
 
@@ -47,33 +48,6 @@ LOCK_TIMEOUT = 60.0  # seconds
 _SCRATCH = "trac-environments-"
 
 Document = t.Dict[str, t.Any]
-
-
-class WorkerFailure(Exception):
-    """Why no environment can be worked on."""
-
-
-@contextlib.contextmanager
-def _locked(directory: str) -> t.Iterator[None]:
-    """Keep two runs from working below one directory at the same time.
-
-    Processes that are forked meanwhile hold the lock as long as they live, also when this one is
-    killed.
-    """
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        deadline = time.monotonic() + LOCK_TIMEOUT
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise WorkerFailure(f"another run works below {directory}") from None
-                time.sleep(0.2)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 class _Run:
@@ -171,7 +145,7 @@ def run(payload: t.Mapping[str, t.Any], output: int | None = None) -> t.Iterator
     asked = _Run(payload, output)
     with contextlib.ExitStack() as stack:
         if not asked.check:
-            stack.enter_context(_locked(asked.directory))
+            stack.enter_context(locked(asked.directory, LOCK_TIMEOUT))
         yield asked.clean_up()
         yield asked.hide_others()
         yield from asked.reconcile()
@@ -197,8 +171,7 @@ def serve(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
                 output.flush()
         except (BrokenPipeError, _trac_processes.ReaderGone):
             raise SystemExit(1) from None
-        except (WorkerFailure, OSError) as e:
-            failure = isinstance(e, WorkerFailure)
-            reason = str(e) if failure else _trac_open.reason(e, payload["directory"])
+        except (Busy, OSError) as e:
+            reason = str(e) if isinstance(e, Busy) else _trac_open.reason(e, payload["directory"])
             output.write(json.dumps({"event": "failed", "reason": reason}) + "\n")
             output.flush()

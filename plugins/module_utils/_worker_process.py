@@ -95,9 +95,22 @@ def _surroundings() -> dict[str, str]:
 def _events(output: t.IO[bytes]) -> t.Iterator[Event]:
     for line in output:
         try:
-            yield json.loads(line)
+            event = json.loads(line)
         except ValueError:  # cut off in the middle
             return
+        if event["event"] == "data":  # as it is, behind the line that says how much
+            event["data"] = output.read(event["size"])
+            if len(event["data"]) < event["size"]:
+                return
+        yield event
+
+
+def write_data(output: t.TextIO, data: bytes) -> None:
+    """Send bytes as an event, which has them under the key `data`."""
+    output.write(json.dumps({"event": "data", "size": len(data)}) + "\n")
+    output.flush()
+    output.buffer.write(data)
+    output.flush()
 
 
 def run(
@@ -105,8 +118,12 @@ def run(
     account: Account,
     modules: t.Sequence[types.ModuleType],
     payload: t.Mapping[str, t.Any],
+    pass_fds: t.Sequence[int] = (),
 ) -> t.Iterator[Event]:
-    """What the worker says, as it says it; at last how it ended, if it did not end well."""
+    """What the worker says, as it says it; at last how it ended, if it did not end well.
+
+    The worker finds `pass_fds`, files that are open, under the same numbers.
+    """
     arguments: dict[str, t.Any] = {}
     if os.geteuid() != account.uid:
         if os.geteuid() != 0:
@@ -123,6 +140,7 @@ def run(
                 stderr=errors,
                 cwd="/",
                 env=_surroundings(),
+                pass_fds=pass_fds,
                 **arguments,
             )
         except OSError as e:

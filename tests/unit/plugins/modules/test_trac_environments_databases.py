@@ -21,6 +21,7 @@ import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_database,
+    _trac_dump,
     _trac_processes,
     _trac_reconcile,
     _trac_remove,
@@ -250,19 +251,17 @@ def test_nothing_is_removed_without_the_tool_for_the_copy(
 def test_nothing_is_removed_when_the_dump_is_cut_off(
     host: Host, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trac.env import Environment
-
     assert host.one(document(database))["created"]
-    backup = Environment.backup
+    check = _trac_dump._check
 
-    def cut(self: object, target: str) -> str:
-        path = pathlib.Path(backup(self, target))
+    def cut(name: str, tables: int) -> None:
+        path = pathlib.Path(name)
         text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         text = text[: len(text) // 2]
         path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
-        return str(path)
+        check(name, tables)
 
-    monkeypatch.setattr(Environment, "backup", cut)
+    monkeypatch.setattr(_trac_dump, "_check", cut)
     assert "the dump of the database is cut off" in host.one(ABSENT)["failure"]
     assert "ticket" in database.tables()
     assert list(host.archive.iterdir()) == []

@@ -19,6 +19,7 @@ import typing as t
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _held_directory,
     _trac_reconcile,
     _trac_worker,
 )
@@ -233,7 +234,7 @@ def test_a_run_that_does_not_end_is_not_waited_for(
     descriptor = os.open(host.directory, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        with pytest.raises(_trac_worker.WorkerFailure, match="another run"):
+        with pytest.raises(_held_directory.Busy, match="another run"):
             host.run(PROJECT)
         assert host.one(PROJECT, check=True)["created"]  # prediction needs no lock
     finally:
