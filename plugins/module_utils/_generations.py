@@ -107,7 +107,8 @@ class Generations:
     def take_over(self) -> bool:
         """Make a directory at the path the first generation, with a link in its place.
 
-        A run that is killed in between leaves the first generation complete; `repair` puts the link.
+        A run that is killed in between leaves the first generation complete; `repair` then puts
+        the link.
         """
         if self.is_taken_over():
             return False
@@ -164,6 +165,12 @@ class Generations:
         paths = [self._path(number) for number in self._numbers()]
         return [self._remove(path) for path in paths if path not in kept]
 
+    def remove(self, path: str) -> list[str]:
+        """Remove one generation, if it is there and not in use."""
+        if self._number(path) is None or path == self.current() or not os.path.isdir(path):
+            return []
+        return [self._remove(path)]
+
     def _path(self, number: int) -> str:
         return os.path.join(self.directory, str(number))
 
@@ -188,7 +195,7 @@ def _make_directory(path: str) -> None:
     """A directory that everybody may read, whatever root's mask is."""
     if not os.path.isdir(path):
         os.mkdir(path, 0o755)
-        os.chmod(path, 0o755)
+        os.chmod(path, 0o755)  # noqa: S103  (code that the service account reads)
 
 
 def _files(directory: str) -> set[str]:

@@ -29,11 +29,7 @@ def older(ticks: int, accounts: t.Collection[int], proc: str = "/proc") -> list[
         try:
             with open(os.path.join(directory, "comm"), encoding="utf-8") as file:
                 is_apache = file.read().strip() in ("apache2", "httpd")
-            if (
-                is_apache
-                and os.stat(directory).st_uid in accounts
-                and started(name, proc) < ticks
-            ):
+            if is_apache and os.stat(directory).st_uid in accounts and started(name, proc) < ticks:
                 found.append(int(name))
         except (OSError, IndexError, ValueError):
             continue  # ended meanwhile

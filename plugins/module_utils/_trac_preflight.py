@@ -112,7 +112,7 @@ def found_environments(directory: str) -> list[str]:
 def _look(path: str, kind: t.Any) -> Document:
     """One environment. Trac reads trac.ini into memory only, so that nothing can save it."""
     seen: Document = {"components": [], "broken": {}, "outdated": [], "failure": None}
-    redact = str
+    redact: t.Callable[[str], str] = str
     try:
         redact = redactor_of(path).redact
         parser = IniFile(os.path.join(path, "conf", "trac.ini")).parser
@@ -147,7 +147,6 @@ def look(payload: t.Mapping[str, t.Any]) -> t.Iterator[Document]:
     """Look at all environments; yields what was seen, as documents for JSON."""
     try:
         import trac
-
         from trac.config import UnicodeConfigParser
 
         use_plugins(payload["live_plugins"], payload["plugins"])

@@ -107,8 +107,7 @@ def _same(one: str, other: str) -> bool:
     if comparison.left_only or comparison.right_only or comparison.common_funny:
         return False
     for name in comparison.common_files:
-        paths = [os.path.join(directory, name) for directory in (one, other)]
-        if not filecmp.cmp(*paths, shallow=False):
+        if not filecmp.cmp(os.path.join(one, name), os.path.join(other, name), shallow=False):
             return False
     return all(
         _same(os.path.join(one, name), os.path.join(other, name))
@@ -137,16 +136,21 @@ def _keep_directory(path: str, archive: str) -> str | None:
     except OSError as e:
         if e.errno != errno.EXDEV:
             raise
-        # Another file system, or a layer of a container's image.
-        with held_directory(archive, f".{name}.keeping-") as partial:
-            _copy_directory(path, partial)
-            if not _same(path, partial):
-                raise EnvironmentFailure(f"{path} does not stop changing, so that it cannot be kept")
-            os.sync()
-            os.rename(partial, kept)
-        shutil.rmtree(path)
+        _copy_and_remove(path, kept)
     os.chmod(kept, 0o700)
     return kept
+
+
+def _copy_and_remove(path: str, kept: str) -> None:
+    """Move a directory from another file system, or from a layer of a container's image."""
+    archive, name = os.path.dirname(kept), os.path.basename(path)
+    with held_directory(archive, f".{name}.keeping-") as partial:
+        _copy_directory(path, partial)
+        if not _same(path, partial):
+            raise EnvironmentFailure(f"{path} does not stop changing, so that it cannot be kept")
+        os.sync()
+        os.rename(partial, kept)
+    shutil.rmtree(path)
 
 
 def _new_directory(archive: str, name: str) -> str:

@@ -54,10 +54,11 @@ class _Work:
     def one(self, name: str) -> Document:
         """Work on one environment; a failure stands in the result."""
         path = os.path.join(self.directory, name)
-        redact = str
+        redact: t.Callable[[str], str] = str
         try:
-            if os.path.isdir(path):  # a restoration that was killed may have moved it away
-                redact = _trac_preflight.redactor_of(path).redact
+            # What an upgrade has left may be anything; its copy is as it was.
+            there = self.copies[name]["copy"] if self.copies else path
+            redact = _trac_preflight.redactor_of(there).redact
             return {"failure": None, **self.function(name, path)}
         # Whatever a plugin or a database driver raises.
         except (Exception, SystemExit) as e:  # noqa: BLE001

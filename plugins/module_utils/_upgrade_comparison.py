@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import typing as t
 
 _TRACS_OWN = ("trac.", "tracopt.")
 _SUBJECT = re.compile(r'Skipping "(?P<egg>[^"]*)"|Failed to load plugin from (?P<file>\S+?):')
@@ -17,10 +16,10 @@ _SUBJECT = re.compile(r'Skipping "(?P<egg>[^"]*)"|Failed to load plugin from (?P
 class Seen:
     """One environment under one Python."""
 
-    components: t.List[str]
-    broken: t.Dict[str, str] = dataclasses.field(default_factory=dict)
-    outdated: t.List[str] = dataclasses.field(default_factory=list)
-    failure: t.Optional[str] = None
+    components: list[str]
+    broken: dict[str, str] = dataclasses.field(default_factory=dict)
+    outdated: list[str] = dataclasses.field(default_factory=list)
+    failure: str | None = None
 
 
 @dataclasses.dataclass
@@ -29,9 +28,9 @@ class View:
 
     version: str = ""
     prefix: str = ""
-    environments: t.Dict[str, Seen] = dataclasses.field(default_factory=dict)
-    complaints: t.List[str] = dataclasses.field(default_factory=list)
-    failure: t.Optional[str] = None  # why nothing could be seen at all
+    environments: dict[str, Seen] = dataclasses.field(default_factory=dict)
+    complaints: list[str] = dataclasses.field(default_factory=list)
+    failure: str | None = None  # why nothing could be seen at all
 
 
 def subject(complaint: str) -> str:

@@ -14,7 +14,6 @@ import json
 import os
 import tempfile
 import time
-import typing as t
 
 _VERSION = 1
 
@@ -35,6 +34,7 @@ class Entry:
     """One environment that has to be upgraded."""
 
     copy: str  # its verified copy in the archive
+    rows: dict[str, int] = dataclasses.field(default_factory=dict)  # of each table of it
     state: str = "copied"
     kept: str | None = None  # where its state after the failed upgrade is
 
@@ -49,7 +49,7 @@ class Journal:
     phase: str = "closed"
     ticks: int = 0  # when it began, in the kernel's own measure
     touched: float = 0.0  # the last sign of life, in seconds since 1970
-    environments: t.Dict[str, Entry] = dataclasses.field(default_factory=dict)
+    environments: dict[str, Entry] = dataclasses.field(default_factory=dict)
     reason: str = ""  # why it goes back
 
     def age(self, now: float | None = None) -> float:
@@ -59,10 +59,6 @@ class Journal:
     def to_restore(self) -> list[str]:
         """The environments whose upgrade has begun."""
         return [name for name, entry in self.environments.items() if entry.state == "upgrading"]
-
-    def copies(self) -> list[str]:
-        """Where the copies are."""
-        return [entry.copy for entry in self.environments.values()]
 
 
 def read(path: str) -> Journal | None:

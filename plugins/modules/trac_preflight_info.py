@@ -11,9 +11,9 @@ short_description: Look how Trac environments would do in a virtual environment
 version_added: "0.1.0"
 author: "The trac.mod_wsgi maintainers (@trac-mod-wsgi)"
 description:
-  - Opens every environment below a directory with the Trac and the plugins of a virtual environment,
-    as the account that owns them, makes an instance of each component of a plugin, as the first
-    request does, and asks whether an upgrade is needed. Nothing is written.
+  - Opens every environment below a directory with the Trac and the plugins of a virtual
+    environment, as the account that owns them, makes an instance of each component of a plugin, as
+    the first request does, and asks whether an upgrade is needed. Nothing is written.
   - Says what is lost in comparison with another virtual environment, that which serves them now.
 extends_documentation_fragment:
   - trac.mod_wsgi._attributes
