@@ -111,15 +111,14 @@ def found_environments(directory: str) -> list[str]:
 
 def _look(path: str, kind: t.Any) -> Document:
     """One environment. Trac reads trac.ini into memory only, so that nothing can save it."""
-    seen: Document = {"components": [], "broken": {}, "outdated": [], "failure": None}
+    seen: Document = {"components": [], "broken": {}, "outdated": False, "failure": None}
     redact: t.Callable[[str], str] = str
     try:
         redact = redactor_of(path).redact
         parser = IniFile(os.path.join(path, "conf", "trac.ini")).parser
         with _trac_open.opened(kind(path, parser)) as environment:
             _look_at_components(environment, path, seen)
-            if _trac_upgrade.is_outdated(environment):
-                seen["outdated"] = [words for words, *_ in _trac_upgrade.wordings(environment)]
+            seen["outdated"] = _trac_upgrade.is_outdated(environment)
     # Whatever a plugin or a database driver raises is the answer.
     except (Exception, SystemExit) as e:  # noqa: BLE001
         seen["failure"] = redact(_trac_open.reason(e, path))

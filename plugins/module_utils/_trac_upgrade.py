@@ -33,7 +33,7 @@ def is_outdated(environment: t.Any) -> bool:
     )
 
 
-def wordings(environment: t.Any) -> list[Wording]:
+def _wordings(environment: t.Any) -> list[Wording]:
     from trac.db.api import DatabaseManager
     from trac.db_default import db_version
 
@@ -68,7 +68,7 @@ def prepare(environment: t.Any, archive: str | None, report: Report, check: bool
         name = os.path.basename(environment.path)
         copy = _trac_archive.hot_copy(environment, name, archive, "-before-upgrade")
         report.archive = copy.path
-    return wordings(environment)
+    return _wordings(environment)
 
 
 def upgrade(path: str) -> None:

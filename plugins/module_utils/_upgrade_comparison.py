@@ -18,7 +18,7 @@ class Seen:
 
     components: list[str]
     broken: dict[str, str] = dataclasses.field(default_factory=dict)
-    outdated: list[str] = dataclasses.field(default_factory=list)
+    outdated: bool = False  # an upgrade is needed
     failure: str | None = None
 
 
@@ -81,7 +81,7 @@ def warnings(old: View, new: View) -> list[str]:
     for name, after in new.environments.items():
         before = old.environments.get(name, Seen([]))
         _lost_plugins, own = _lost(before, after)
-        if own:
+        if own and not after.failure:
             found.append(f"{name}: this release of Trac has no {', '.join(own)}")
         found += [
             f"{name}: {component} did not work before either: {reason}"
@@ -92,6 +92,7 @@ def warnings(old: View, new: View) -> list[str]:
     found += [
         f"not loaded before either: {complaint}"
         for complaint in new.complaints
-        if complaint not in known
+        # Trac's own are for databases and libraries that are not in use.
+        if complaint not in known and not subject(complaint).startswith(_TRACS_OWN)
     ]
     return found

@@ -92,10 +92,9 @@ environments:
       type: str
       sample: project
     outdated:
-      description: What an upgrade would do, in words; empty when none is needed.
-      type: list
-      elements: str
-      sample: [upgrade the database]
+      description: Whether it has to be upgraded.
+      type: bool
+      sample: true
     failure:
       description: Why it could not be opened, or empty.
       type: str
