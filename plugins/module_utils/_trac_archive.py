@@ -158,14 +158,14 @@ def _copy_sqlite(file: str, target: str) -> dict[str, int]:
         verdict = copied.execute("PRAGMA integrity_check").fetchone()[0]
         if verdict != "ok":
             raise EnvironmentFailure(f"the copy of {file} is broken: {verdict}")
-        rows = _sqlite_rows(source)
-        if _sqlite_rows(copied) != rows:
+        rows = sqlite_rows(source)
+        if sqlite_rows(copied) != rows:
             raise EnvironmentFailure(f"the copy of {file} does not hold the same rows")
     shutil.copymode(file, target)
     return rows
 
 
-def _sqlite_rows(connection: sqlite3.Connection) -> dict[str, int]:
+def sqlite_rows(connection: sqlite3.Connection) -> dict[str, int]:
     rows = {}
     for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'"):
         table = name.replace('"', '""')

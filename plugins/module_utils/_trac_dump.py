@@ -141,8 +141,8 @@ def _check(path: str, tables: int) -> None:
 
 
 def _read(path: str) -> t.IO[bytes]:
-    opener: t.Callable[..., t.IO[bytes]] = gzip.open if path.endswith(".gz") else open
-    return opener(path, "rb")
+    opener: t.Any = gzip.open if path.endswith(".gz") else open
+    return t.cast(t.IO[bytes], opener(path, "rb"))
 
 
 def _tool(environment: t.Any, dump_tool: str, *names: str) -> str:
@@ -216,9 +216,19 @@ def _load_postgres(
         with contextlib.suppress(BrokenPipeError), stream:
             stream.write(before.encode())
             with _read(path) as file:
-                shutil.copyfileobj(file, stream, _BLOCK)
+                _copy_dump(file, stream)
             stream.write(_check_of_rows(server.schema, rows).encode())
         _finish(process, command[0], errors)
+
+
+def _copy_dump(file: t.IO[bytes], stream: t.IO[bytes]) -> None:
+    """Copy a dump, but for the statements that make the schema `public`, which is always there."""
+    for line in file:
+        if not line.startswith((b"CREATE SCHEMA public;", b"COMMENT ON SCHEMA public IS ")):
+            stream.write(line)
+        if line.startswith(_CREATIONS):  # from here on, lines can be of what people wrote
+            break
+    shutil.copyfileobj(file, stream, _BLOCK)
 
 
 def _removal(connection: t.Any, schema: str) -> str:

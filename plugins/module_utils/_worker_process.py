@@ -44,6 +44,7 @@ module.serve(document["payload"], output)
 LAST_EVENTS = ("end", "failed", "no_trac")
 
 _ERRORS_SHOWN = 20_000  # bytes
+_LARGEST_DATA = 1 << 24  # bytes
 
 Event = t.Dict[str, t.Any]
 
@@ -99,7 +100,7 @@ def _events(output: t.IO[bytes]) -> t.Iterator[Event]:
         except ValueError:  # cut off in the middle
             return
         if event["event"] == "data":  # as it is, behind the line that says how much
-            event["data"] = output.read(event["size"])
+            event["data"] = output.read(min(event["size"], _LARGEST_DATA))
             if len(event["data"]) < event["size"]:
                 return
         yield event

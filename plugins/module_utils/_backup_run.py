@@ -1,0 +1,288 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Back up the environments of a host: what root does.
+
+The service account makes the archives and sends them through a pipe. Root writes them where that
+account cannot reach, removes what has become old, and opens nothing in an environment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pwd
+import shutil
+import time
+import types
+import typing as t
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _backup_files,
+    _backup_status,
+    _environment_spec,
+    _field_items,
+    _held_directory,
+    _ini_edit,
+    _secrets,
+    _tar_environment,
+    _trac_archive,
+    _trac_backup,
+    _trac_database,
+    _trac_dump,
+    _trac_ini,
+    _trac_open,
+    _trac_processes,
+    _worker_process,
+)
+
+# The worker's source, dependencies first.
+WORKER_MODULES: tuple[types.ModuleType, ...] = (
+    _ini_edit,
+    _secrets,
+    _field_items,
+    _environment_spec,
+    _held_directory,
+    _backup_files,
+    _tar_environment,
+    _worker_process,
+    _trac_processes,
+    _trac_open,
+    _trac_ini,
+    _trac_database,
+    _trac_dump,
+    _trac_archive,
+    _trac_backup,
+)
+LOCK_TIMEOUT = 60.0  # seconds
+_RESERVE = 16 * 1024 * 1024  # bytes that have to stay free
+
+
+@dataclasses.dataclass
+class Settings:
+    """What a host's backups are made with."""
+
+    directory: str  # of the environments
+    python: str
+    user: str
+    backup_directory: str
+    staging_directory: str  # the service account's, with room for a copy of an environment
+    keep_days: int
+    keep_last: int
+    status_file: str = _backup_status.PATH
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What was done, or would be."""
+
+    made: dict[str, _backup_files.Backup] = dataclasses.field(default_factory=dict)
+    sizes: dict[str, int] = dataclasses.field(default_factory=dict)  # bytes
+    possible: list[str] = dataclasses.field(default_factory=list)  # in check mode
+    removed: list[str] = dataclasses.field(default_factory=list)  # paths of archives
+    failures: dict[str, str] = dataclasses.field(default_factory=dict)  # by environment
+    error: str | None = None  # why nothing, or not everything, was done
+    existing: list[str] | None = None  # the environments there are, if all were wanted
+
+    def message(self) -> str | None:
+        """Everything that went wrong, in words."""
+        lines = [f"{name}: {failure}" for name, failure in sorted(self.failures.items())]
+        if self.error:
+            lines.append(self.error)
+        return "\n".join(lines) or None
+
+
+class _Run:
+    """One run of the worker."""
+
+    def __init__(self, settings: Settings, check: bool) -> None:
+        self.settings = settings
+        self.check = check
+        self.outcome = Outcome()
+        self._working_on: set[str] = set()
+        self._receiving: tuple[str, _backup_files.Manifest, _backup_files.Writer | None] | None
+        self._receiving = None
+
+    def all(self, names: t.Sequence[str] | None) -> Outcome:
+        payload = {
+            "directory": self.settings.directory,
+            "staging": self.settings.staging_directory,
+            "environments": None if names is None else sorted(set(names)),
+            "check": self.check,
+        }
+        python, account = self.settings.python, account_of(self.settings.user)
+        try:
+            for event in _worker_process.run(python, account, WORKER_MODULES, payload):
+                self._take(event, names is None)
+        finally:
+            if self._receiving and self._receiving[2]:
+                self._receiving[2].discard()
+        for name in self._working_on:
+            self.outcome.failures.setdefault(name, "the work on it was broken off")
+        return self.outcome
+
+    def _take(self, event: _worker_process.Event, wants_all: bool) -> None:
+        kind = event["event"]
+        if kind == "no_trac":
+            self.outcome.error = f"{self.settings.python} cannot import Trac: {event['reason']}"
+        elif kind == "failed":
+            self.outcome.error = event["reason"]
+        elif kind == "broken":
+            self.outcome.error = f"The work was broken off: {event['reason']}"
+        elif kind == "names" and wants_all:
+            self.outcome.existing = [str(name) for name in event["names"]]
+        elif kind == "begin":
+            self._working_on.add(event["name"])
+        elif kind == "failure":
+            self._failed(event["name"], event["reason"])
+        elif kind == "archive":
+            self._begin(event["name"], event["manifest"])
+        elif kind == "data":
+            self._write(event["data"])
+        elif kind == "sent":
+            self._end()
+
+    def _failed(self, name: str, reason: str) -> None:
+        self._working_on.discard(name)
+        self.outcome.failures[name] = reason
+
+    def _begin(self, name: str, manifest: _backup_files.Manifest | None) -> None:
+        if manifest is None:
+            self._working_on.discard(name)
+            self.outcome.possible.append(name)
+            return
+        writer = None
+        try:
+            # Names come from the service account.
+            if not _backup_files.is_name(name) or manifest["name"] != name:
+                raise _backup_files.BackupFailure("its name cannot be a part of a file's name")
+            self._check_room(int(manifest["archive"]["size"]))
+            writer = _backup_files.Writer(self.settings.backup_directory, name)
+        except (OSError, _backup_files.BackupFailure) as e:
+            self._failed(name, words(e))
+        self._receiving = (name, manifest, writer)
+
+    def _check_room(self, size: int) -> None:
+        directory = self.settings.backup_directory
+        free = shutil.disk_usage(directory).free
+        if free < size + _RESERVE:
+            raise _backup_files.BackupFailure(
+                f"the backup has {size} bytes, and only {free} are free in {directory} "
+                f"({_RESERVE} of them have to stay free)"
+            )
+
+    def _write(self, data: bytes) -> None:
+        if self._receiving is None:
+            return
+        name, manifest, writer = self._receiving
+        if writer is None:
+            return  # it has failed already
+        try:
+            writer.write(data)
+        except OSError as e:
+            writer.discard()
+            self._failed(name, f"the backup cannot be written: {words(e)}")
+            self._receiving = (name, manifest, None)
+
+    def _end(self) -> None:
+        if self._receiving is None:
+            return
+        name, manifest, writer = self._receiving
+        self._receiving = None
+        if writer is None:
+            return
+        try:
+            backup = writer.finish(manifest, manifest["archive"]["sha256"])
+        except (OSError, _backup_files.BackupFailure) as e:
+            self._failed(name, f"the backup cannot be written: {words(e)}")
+            return
+        finally:
+            writer.discard()
+        self._working_on.discard(name)
+        self.outcome.made[name] = backup
+        self.outcome.sizes[name] = int(manifest["archive"]["size"])
+
+
+def words(error: Exception) -> str:
+    """An error in words for the user."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename or ''}".rstrip(": ")
+    return str(error)
+
+
+def account_of(user: str, group: int | None = None) -> _worker_process.Account:
+    """The account that owns the environments."""
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise _backup_files.BackupFailure(f"the account {user} does not exist") from None
+    return _worker_process.Account(user, entry.pw_uid, entry.pw_gid if group is None else group)
+
+
+def _check_host(settings: Settings) -> None:
+    for what, path in [
+        ("Python with Trac", settings.python),
+        ("directory of environments", settings.directory),
+        ("directory for the copies", settings.staging_directory),
+    ]:
+        if not os.path.exists(path):
+            raise _backup_files.BackupFailure(f"there is no {what} at {path}")
+
+
+def back_up(settings: Settings, names: t.Sequence[str] | None = None) -> Outcome:
+    """Back up these environments, or all; never raises for what can go wrong with a backup."""
+    now = time.time()
+    outcome = Outcome()
+    try:
+        _check_host(settings)
+        _backup_files.check_directory(settings.backup_directory)
+        with _held_directory.locked(settings.backup_directory, LOCK_TIMEOUT):
+            _backup_files.remove_partial(settings.backup_directory)
+            outcome = _Run(settings, check=False).all(names)
+            outcome.removed = _rotate(settings, outcome.made)
+    except (
+        OSError,
+        _backup_files.BackupFailure,
+        _worker_process.WorkerError,
+        _held_directory.Busy,
+    ) as e:
+        outcome.error = words(e)
+    if outcome.error and names:
+        for name in names:
+            if name not in outcome.made:
+                outcome.failures.setdefault(name, outcome.error)
+    _note(settings, outcome, now)
+    return outcome
+
+
+def _note(settings: Settings, outcome: Outcome, now: float) -> None:
+    """Write down how it went."""
+    made, failures = outcome.made, outcome.failures
+    try:
+        _backup_status.update(
+            settings.status_file, now, made, failures, outcome.existing, outcome.error
+        )
+    except OSError as e:
+        what = f"{settings.status_file} cannot be written: {words(e)}"
+        outcome.error = f"{outcome.error}; {what}" if outcome.error else what
+
+
+def predict(settings: Settings, names: t.Sequence[str] | None = None) -> Outcome:
+    """Find out which environments could be backed up; changes nothing."""
+    _check_host(settings)
+    if os.path.lexists(settings.backup_directory):  # it may be made in the same run
+        _backup_files.check_directory(settings.backup_directory)
+    return _Run(settings, check=True).all(names)
+
+
+def _rotate(settings: Settings, made: t.Mapping[str, _backup_files.Backup]) -> list[str]:
+    """Remove what has become old, of environments that have a new backup only."""
+    removed = []
+    backups = _backup_files.complete(settings.backup_directory)
+    for name in made:
+        for backup in _backup_files.superfluous(
+            backups, name, settings.keep_days, settings.keep_last, time.time()
+        ):
+            _backup_files.remove(backup)
+            removed.append(backup.path)
+    return removed

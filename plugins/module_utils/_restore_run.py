@@ -1,0 +1,150 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restore environments of a host: what root does.
+
+Root reads the archives, which are closed to the service account, and finds out whether they are
+what their checksums say. The account gets each as an open file, to be read and nothing else, and
+does the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import types
+import typing as t
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _backup_files,
+    _backup_run,
+    _environment_spec,
+    _trac_convert,
+    _trac_restore,
+    _trac_upgrade,
+    _worker_process,
+)
+
+# The worker's source, dependencies first.
+WORKER_MODULES: tuple[types.ModuleType, ...] = (
+    *_backup_run.WORKER_MODULES,
+    _trac_upgrade,
+    _trac_convert,
+    _trac_restore,
+)
+_AT_ONCE = 100  # open files
+
+
+@dataclasses.dataclass
+class Wanted:
+    """An environment to restore."""
+
+    name: str
+    file: str | None  # the archive; the newest in the backup directory otherwise
+    database: str | None
+
+
+@dataclasses.dataclass
+class Settings:
+    """How environments are restored."""
+
+    directory: str
+    python: str
+    account: _worker_process.Account
+    backup_directory: str
+    archive_directory: str | None
+    overwrite: bool
+    check: bool
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What was done, or would be."""
+
+    reports: list[_environment_spec.Report] = dataclasses.field(default_factory=list)
+    files: dict[str, str] = dataclasses.field(default_factory=dict)
+    manifests: dict[str, _backup_files.Manifest] = dataclasses.field(default_factory=dict)
+    error: str | None = None
+
+    def message(self) -> str | None:
+        """Everything that went wrong, in words."""
+        lines = [f"{each.name}: {each.failure}" for each in self.reports if each.failure]
+        if self.error:
+            lines.append(self.error)
+        return "\n".join(lines) or None
+
+
+def newest_of_all(backup_directory: str) -> list[Wanted]:
+    """Every environment that there is a backup of."""
+    names = sorted({backup.name for backup in _backup_files.complete(backup_directory)})
+    return [Wanted(name, None, None) for name in names]
+
+
+def restore(settings: Settings, wanted: t.Sequence[Wanted]) -> Outcome:
+    """Restore environments, or predict it."""
+    outcome = Outcome()
+    for begin in range(0, len(wanted), _AT_ONCE):
+        with contextlib.ExitStack() as stack:
+            items = []
+            for each in wanted[begin : begin + _AT_ONCE]:
+                try:
+                    items.append(_opened(settings, each, stack, outcome))
+                except (OSError, _backup_files.BackupFailure) as e:
+                    report = _environment_spec.Report(each.name)
+                    report.failure = _backup_run.words(e)
+                    outcome.reports.append(report)
+            if items:
+                _work(settings, items, outcome)
+        if outcome.error:
+            break
+    order = {each.name: number for number, each in enumerate(wanted)}
+    outcome.reports.sort(key=lambda report: order[report.name])
+    return outcome
+
+
+def _opened(
+    settings: Settings, each: Wanted, stack: contextlib.ExitStack, outcome: Outcome
+) -> list[t.Any]:
+    """What the worker needs to know of an environment, with its archive open."""
+    if not _backup_files.is_name(each.name):
+        raise _backup_files.BackupFailure("this is no name of an environment")
+    path = each.file or _backup_files.newest(settings.backup_directory, each.name).path
+    if not path.endswith(_backup_files.ARCHIVE):
+        raise _backup_files.BackupFailure(
+            f"{path} is no backup, whose name ends with {_backup_files.ARCHIVE}"
+        )
+    file, manifest = _backup_files.opened(path)
+    stack.enter_context(file)
+    os.lseek(file.fileno(), 0, os.SEEK_SET)  # past what Python has read ahead
+    outcome.files[each.name], outcome.manifests[each.name] = path, manifest
+    return [each.name, file.fileno(), manifest, each.database]
+
+
+def _work(settings: Settings, items: list[list[t.Any]], outcome: Outcome) -> None:
+    payload = {
+        "directory": settings.directory,
+        "archive": settings.archive_directory,
+        "overwrite": settings.overwrite,
+        "check": settings.check,
+        "items": items,
+    }
+    files = [item[1] for item in items]
+    done = set()
+    for event in _worker_process.run(
+        settings.python, settings.account, WORKER_MODULES, payload, files
+    ):
+        if event["event"] == "no_trac":
+            outcome.error = f"{settings.python} cannot import Trac: {event['reason']}"
+        elif event["event"] == "failed":
+            outcome.error = event["reason"]
+        elif event["event"] == "broken":
+            outcome.error = f"The work was broken off: {event['reason']}"
+        elif event["event"] == "report":
+            report = _environment_spec.Report.from_json(event["report"])
+            done.add(report.name)
+            outcome.reports.append(report)
+    if outcome.error is None:
+        for item in items:
+            if item[0] not in done:
+                outcome.error = f"Nothing is known of {item[0]}"

@@ -1,0 +1,248 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make archives of environments, as the account that owns them, and send them to whoever asked.
+
+The account keeps none of them: it could lose all at once to whoever breaks into Trac.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import shutil
+import tempfile
+import typing as t
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _backup_files,
+    _secrets,
+    _tar_environment,
+    _trac_archive,
+    _trac_database,
+    _trac_dump,
+    _trac_open,
+    _trac_processes,
+    _worker_process,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
+    EnvironmentFailure,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory import (
+    abandoned,
+    held_directory,
+    pattern_of,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import IniFile
+
+_STAGING = ".backup-"
+_SCRATCH = "trac-backup-"
+_UMASK = 0o077
+_BLOCK = 1 << 20
+_RESERVE = 16 * 1024 * 1024  # bytes that have to stay free
+
+Document = t.Dict[str, t.Any]
+
+
+def environments_in(directory: str) -> list[str]:
+    """The names of all environments in a directory."""
+    return sorted(
+        entry.name
+        for entry in os.scandir(directory)
+        if not entry.name.startswith(".") and os.path.isfile(os.path.join(entry.path, "VERSION"))
+    )
+
+
+class _Backup:
+    """One run."""
+
+    def __init__(self, payload: t.Mapping[str, t.Any], staging: str) -> None:
+        self.directory: str = payload["directory"]
+        self.check: bool = payload["check"]
+        self.staging = staging
+
+    def back_up(self, name: str) -> Document:
+        """Make the archive of one environment, or find out whether it could be made."""
+        path = os.path.join(self.directory, name)
+        redactor = _secrets.Redactor()
+        try:
+            return {"archive": self._archive(name, path, redactor)}
+        # One environment must not stop the others, whatever a plugin or a database driver raises.
+        except (Exception, SystemExit) as e:  # noqa: BLE001
+            failure = isinstance(e, _tar_environment.ArchiveFailure)
+            why = str(e) if failure else _trac_open.reason(e, path)
+            return {"failure": redactor.redact(why)}
+
+    def _archive(self, name: str, path: str, redactor: _secrets.Redactor) -> Document | None:
+        if not _backup_files.is_name(name):
+            raise EnvironmentFailure("its name cannot be a part of the name of a file")
+        if not os.path.isfile(os.path.join(path, "VERSION")):
+            raise EnvironmentFailure(f"{path} is no Trac environment (it has no file VERSION)")
+        ini = IniFile(os.path.join(path, "conf", "trac.ini"))
+        for option, value in ini.secrets():
+            redactor.learn(option, value)
+        with _trac_open.opened(_trac_open.environment_class()(path, ini.parser)) as environment:
+            _trac_database.check_driver(environment)
+            _trac_archive.check_tools(environment)
+            self._check_room(environment)
+            if self.check:
+                with _trac_database.connected(environment):
+                    return None
+            return self._packed(environment, name)
+
+    def _check_room(self, environment: t.Any) -> None:
+        """Refuse to begin what cannot be ended; the copy and its archive are there at once."""
+        needed = 2 * _size(environment) + _RESERVE
+        check_room(self.staging, needed, "the copy of the environment")
+
+    def _packed(self, environment: t.Any, name: str) -> Document:
+        copy = os.path.join(self.staging, name)
+        target = os.path.join(self.staging, f"{name}{_backup_files.ARCHIVE}")
+        os.mkdir(copy)
+        try:
+            rows = _trac_archive.fill(environment, copy)
+            os.chmod(copy, os.stat(environment.path).st_mode & 0o7777)
+            database = os.path.relpath(_trac_archive.database_in(environment, copy), copy)
+            manifest = {
+                "format": _backup_files.FORMAT,
+                "name": name,
+                **_versions(environment),
+                "database": {
+                    "kind": _trac_dump.kind(environment),
+                    "file": database,
+                    "schema": _trac_dump.schema(environment),
+                },
+                "rows": rows,
+                "attachments": attachments_in(copy),
+            }
+            packed = _tar_environment.pack(copy, name, target)
+        finally:
+            shutil.rmtree(copy, ignore_errors=True)
+        manifest["files"], manifest["bytes"] = packed.files, packed.bytes
+        manifest["archive"] = {"size": packed.size, "sha256": packed.sha256}
+        return {"file": target, "manifest": manifest}
+
+
+def check_room(directory: str, needed: int, what: str) -> None:
+    """Refuse to write so many bytes where there are fewer."""
+    free = shutil.disk_usage(directory).free
+    if free < needed:
+        raise EnvironmentFailure(
+            f"{what} needs {_mebibytes(needed)} in {directory}, "
+            f"and only {_mebibytes(free)} are free there"
+        )
+
+
+def _mebibytes(size: int) -> str:
+    return f"{-(-size // (1 << 20))} MiB"
+
+
+def _size(environment: t.Any) -> int:
+    """The bytes of an environment's files, that of SQLite's database included."""
+    file = _trac_database.sqlite_file(environment)
+    total = 0
+    for directory, _directories, files in os.walk(environment.path):
+        for name in files:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(directory, name)).st_size
+    if file is not None and _trac_database.is_elsewhere(environment):
+        total += os.stat(file).st_size
+    return total
+
+
+def _versions(environment: t.Any) -> Document:
+    import trac
+
+    version: object = None
+    with contextlib.suppress(Exception):  # a database that holds nothing yet
+        version = environment.database_version
+    return {"trac": trac.__version__, "database_version": version}
+
+
+def attachments_in(path: str) -> dict[str, int]:
+    """How many attachments are in an environment's directory, and how large they are together."""
+    count = size = 0
+    for directory, _directories, files in os.walk(os.path.join(path, "files", "attachments")):
+        for name in files:
+            status = os.lstat(os.path.join(directory, name))
+            count, size = count + 1, size + status.st_size
+    return {"files": count, "bytes": size}
+
+
+def load_trac() -> Document | None:
+    """Load Trac once for all environments; an event if that cannot be done."""
+    try:
+        _trac_open.load_trac()
+    # Not only ImportError: an unfit Python or setuptools shows itself in many ways.
+    except Exception as e:  # noqa: BLE001
+        return {"event": "no_trac", "reason": f"{type(e).__name__}: {e}"}
+    gc.collect()
+    gc.freeze()
+    return None
+
+
+def _run(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
+    def say(**document: t.Any) -> None:
+        output.write(json.dumps(document) + "\n")
+        output.flush()
+
+    missing = load_trac()
+    if missing:
+        say(**missing)
+        return
+    names: list[str] | None = payload["environments"]
+    if names is None:
+        names = environments_in(payload["directory"])
+    say(event="names", names=names)
+    abandoned(payload["staging"], pattern_of(r"\.backup-"))
+    with contextlib.ExitStack() as stack:
+        staging = payload["staging"]
+        if not payload["check"]:
+            staging = stack.enter_context(held_directory(staging, _STAGING))
+        run = _Backup(payload, staging)
+        for event in _trac_processes.work(run.back_up, names, output.fileno()):
+            name = names[event.job]
+            if event.death is not None:
+                reason = f"the process that worked on it ended with {event.death}"
+                say(event="failure", name=name, reason=reason)
+            elif event.result is None:
+                say(event="begin", name=name)
+            elif "failure" in event.result:
+                say(event="failure", name=name, reason=event.result["failure"])
+            else:
+                archive = event.result["archive"]
+                say(event="archive", name=name, manifest=archive and archive["manifest"])
+                if archive:
+                    _send(archive["file"], output)
+    say(event="end")
+
+
+def _send(path: str, output: t.TextIO) -> None:
+    with open(path, "rb") as file:
+        while True:
+            block = file.read(_BLOCK)
+            if not block:
+                break
+            _worker_process.write_data(output, block)
+    os.unlink(path)
+    output.write(json.dumps({"event": "sent"}) + "\n")
+    output.flush()
+
+
+def serve(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
+    """Make the archives of all environments; writes events, and the archives between them."""
+    os.umask(_UMASK)
+    parent = tempfile.gettempdir()
+    abandoned(parent, pattern_of(_SCRATCH))
+    with held_directory(parent, _SCRATCH) as scratch:
+        os.environ["PYTHON_EGG_CACHE"] = os.environ["HOME"] = scratch
+        try:
+            _run(payload, output)
+        except (BrokenPipeError, _trac_processes.ReaderGone):
+            raise SystemExit(1) from None
+        except OSError as e:
+            reason = _trac_open.reason(e, payload["directory"])
+            output.write(json.dumps({"event": "failed", "reason": reason}) + "\n")
+            output.flush()

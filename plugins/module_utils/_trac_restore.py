@@ -1,0 +1,448 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restore environments from archives, as the account that is going to own them.
+
+An environment is unpacked into a hidden directory beside its place, compared with what the backup
+says that it holds, and appears by a rename. What was in its place is kept in the archive directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+import typing as t
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _secrets,
+    _tar_environment,
+    _trac_archive,
+    _trac_backup,
+    _trac_convert,
+    _trac_database,
+    _trac_dump,
+    _trac_open,
+    _trac_processes,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
+    DATABASE,
+    EnvironmentFailure,
+    Report,
+    exists,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory import (
+    Busy,
+    abandoned,
+    held_directory,
+    locked,
+    pattern_of,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import IniFile, proposal
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
+    environment_class,
+    opened,
+    reason,
+)
+
+LOCK_TIMEOUT = 60.0  # seconds
+_UMASK = 0o007
+_SCRATCH = "trac-restore-"
+_SUFFIX = "-before-restore"
+_RESERVE = 16 * 1024 * 1024  # bytes that have to stay free
+
+Document = t.Dict[str, t.Any]
+
+
+class Item(t.NamedTuple):
+    """One environment to restore."""
+
+    name: str
+    file: int  # descriptor of the archive, whose checksum has been found right
+    manifest: Document
+    database: str | None  # a connection string instead of the backup's own
+
+    @property
+    def kind(self) -> str:
+        """What the backup holds the database for."""
+        return str(self.manifest["database"]["kind"])
+
+
+class Restorer:
+    """Restores environments below one directory."""
+
+    def __init__(self, payload: t.Mapping[str, t.Any]) -> None:
+        self.directory: str = payload["directory"]
+        self.archive: str | None = payload["archive"]
+        self.overwrite: bool = payload["overwrite"]
+        self.check: bool = payload["check"]
+
+    def restore(self, item: Item) -> Report:
+        """Restore one environment, or predict it; problems end up in the report."""
+        report = Report(item.name)
+        redactor = _secrets.Redactor()
+        redactor.learn("database", item.database)
+        path = os.path.join(self.directory, item.name)
+        try:
+            there = self._is_there(path)
+            self._check_item(item)
+            if self.check:
+                self._predict(item, there, report)
+            else:
+                self._restore(item, path, there, report, redactor)
+        # One environment must not stop the others, whatever a plugin or a database driver raises.
+        except (Exception, SystemExit) as e:  # noqa: BLE001
+            failure = isinstance(e, _tar_environment.ArchiveFailure)
+            report.failure = redactor.redact(str(e) if failure else reason(e, path))
+        report.warnings[:] = [redactor.redact(warning) for warning in report.warnings]
+        return report
+
+    def _is_there(self, path: str) -> bool:
+        """Whether an environment is going to be replaced; fails where none may be."""
+        if os.path.islink(path):
+            raise EnvironmentFailure(f"{path} is a symbolic link; remove it by hand")
+        if not exists(path):
+            return False
+        if not self.overwrite:
+            raise EnvironmentFailure(
+                f"{path} exists already, and was not touched; it is replaced, after a copy of it "
+                "has been put into the archive directory, if overwriting is allowed"
+            )
+        if self.archive is None:
+            raise EnvironmentFailure("there is no archive_directory to copy the environment to")
+        return True
+
+    @staticmethod
+    def _check_item(item: Item) -> None:
+        source, target = item.kind, _scheme(item.database) if item.database else item.kind
+        if source != target and source != "sqlite":
+            raise EnvironmentFailure(
+                f"a backup of a {source} database can be restored into a {source} database only, "
+                f"and the connection string leads to {target}"
+            )
+        if source != target:
+            _trac_convert.check_possible()
+        if target != "sqlite" and not item.database and item.manifest["name"] != item.name:
+            raise EnvironmentFailure(
+                f"the backup is of {item.manifest['name']}, whose database on a server it would "
+                "replace; give a database for the environment with the new name"
+            )
+
+    def _predict(self, item: Item, there: bool, report: Report) -> None:
+        if item.database and _scheme(item.database) != "sqlite":
+            nowhere = os.path.join(self.directory, item.name)
+            parser = proposal(os.path.join(nowhere, "conf", "trac.ini"), {DATABASE: item.database})
+            with opened(environment_class()(nowhere, parser, new=True)) as environment:
+                self.check_target(environment)
+        _note(item, item.database, there, report)
+
+    def check_target(self, environment: t.Any) -> bool:
+        """Refuse a database that cannot be used; returns whether it holds anything."""
+        _trac_database.check_driver(environment)
+        _trac_archive.check_tools(environment)
+        _trac_dump.check_tools(environment)
+        full = _trac_database.has_tables(environment)
+        if full and not self.overwrite:
+            raise EnvironmentFailure(
+                "its database holds tables already, which were not touched; they are replaced, "
+                "after a copy of them has been put into the archive directory, if overwriting is "
+                "allowed"
+            )
+        if full and self.archive is None:
+            raise EnvironmentFailure("there is no archive_directory to copy the database to")
+        return full
+
+    def _restore(
+        self, item: Item, path: str, there: bool, report: Report, redactor: _secrets.Redactor
+    ) -> None:
+        needed = int(item.manifest["bytes"]) + _RESERVE
+        _trac_backup.check_room(self.directory, needed, "the environment")
+        with held_directory(self.directory, f".{item.name}.restoring-") as holder:
+            new = os.path.join(holder, "new")
+            with os.fdopen(item.file, "rb") as file:
+                _tar_environment.unpack(file, item.manifest["name"], new)
+            found = _trac_backup.attachments_in(new)
+            if found != item.manifest["attachments"]:
+                raise EnvironmentFailure(
+                    f"the archive holds other attachments ({found}) than its manifest says "
+                    f"({item.manifest['attachments']})"
+                )
+            ini = IniFile(os.path.join(new, "conf", "trac.ini"))
+            for option, value in ini.secrets():
+                redactor.learn(option, value)
+            place = _Place(self, item, path, there, holder, new, ini, report)
+            uri = place.prepare()
+            _note(item, uri if item.database else None, there, report)
+            # Trac looks at the time of trac.ini to see that it is another one.
+            os.utime(ini.path)
+            os.sync()
+            place.publish()
+
+
+class _Place:
+    """An unpacked environment on its way to its place."""
+
+    def __init__(
+        self,
+        restorer: Restorer,
+        item: Item,
+        path: str,
+        there: bool,
+        holder: str,
+        new: str,
+        ini: IniFile,
+        report: Report,
+    ) -> None:
+        self.restorer = restorer
+        self.item = item
+        self.path = path
+        self.there = there
+        self.holder = holder
+        self.new = new
+        self.ini = ini
+        self.report = report
+        self.kept: _trac_archive.Copy | None = None
+        self.rows: dict[str, int] = item.manifest["rows"]
+
+    @property
+    def _file(self) -> str:
+        """What the backup has of the database."""
+        inside = os.path.normpath(self.item.manifest["database"]["file"])
+        if os.path.isabs(inside) or inside.split(os.sep)[0] == os.pardir:
+            raise EnvironmentFailure("the manifest names a database outside of the environment")
+        return os.path.join(self.new, inside)
+
+    def prepare(self) -> str:
+        """Have everything ready, the database included; returns its connection string."""
+        current = self.ini.current(DATABASE) or "sqlite:db/trac.db"
+        uri = self.item.database or current
+        if self.item.kind == "sqlite":
+            self._check_sqlite()
+        elif _scheme(uri) == "sqlite":
+            raise EnvironmentFailure("its trac.ini names another database than its manifest")
+        if _scheme(uri) == "sqlite":
+            uri = self._sqlite(uri)
+            self._keep()
+            if uri != current:
+                self.ini.write({DATABASE: uri})
+            return uri
+        parser = self.ini.proposed({DATABASE: uri})
+        with opened(environment_class()(self.new, parser)) as environment:
+            full = self.restorer.check_target(environment)
+            self._check_schema(environment)
+            self._keep()
+            dump = self._keep_database(environment) if full else None
+            self._fill(environment, uri, dump)
+        if uri != current:
+            self.ini.write({DATABASE: uri})
+        os.unlink(self._file)
+        return uri
+
+    def _check_sqlite(self) -> None:
+        if os.path.islink(self._file) or not os.path.isfile(self._file):
+            raise EnvironmentFailure(f"the archive holds no database {self._file}")
+        with contextlib.closing(sqlite3.connect(self._file)) as connection:
+            verdict = connection.execute("PRAGMA integrity_check").fetchone()[0]
+            if verdict != "ok":
+                raise EnvironmentFailure(f"the database in the archive is broken: {verdict}")
+            _trac_dump.compare(self.rows, _trac_archive.sqlite_rows(connection))
+
+    def _sqlite(self, uri: str) -> str:
+        """Put the file where the connection string looks for it, or lead that to the file."""
+        from trac.db.api import parse_connection_uri
+
+        place = parse_connection_uri(uri)[1]["path"]
+        wanted = os.path.normpath(os.path.join(self.new, place))
+        inside = os.path.relpath(wanted, self.new)
+        if wanted == os.path.normpath(self._file):
+            return uri
+        if os.path.isabs(place) or inside.split(os.sep)[0] == os.pardir:
+            own = f"sqlite:{os.path.relpath(self._file, self.new)}"
+            self.report.warnings.append(
+                f"its database was outside of the environment, at {place}, and is now in it: {own}"
+            )
+            return own
+        os.makedirs(os.path.dirname(wanted), exist_ok=True)
+        os.rename(self._file, wanted)
+        return uri
+
+    def _check_schema(self, environment: t.Any) -> None:
+        source, target = self.item.manifest["database"]["schema"], _trac_dump.schema(environment)
+        if self.item.kind == "postgres" and source != target:
+            raise EnvironmentFailure(
+                f"the backup is of PostgreSQL's schema {source!r} and cannot be restored into the "
+                f"schema {target!r}"
+            )
+
+    def _keep(self) -> None:
+        """Copy what is in the environment's place to the archive."""
+        if not self.there or self.restorer.archive is None:
+            return
+        try:
+            ini = IniFile(os.path.join(self.path, "conf", "trac.ini"))
+            with opened(environment_class()(self.path, ini.parser)) as environment:
+                self.kept = _trac_archive.hot_copy(
+                    environment, self.item.name, self.restorer.archive, _SUFFIX
+                )
+        # What is restored is often what cannot be opened any more; it is kept as it is.
+        except (Exception, SystemExit) as e:  # noqa: BLE001
+            why = reason(e, self.path)
+            self.report.warnings.append(
+                f"what was there could not be copied ({why}), so that its directory was moved to "
+                "the archive as it was"
+            )
+        else:
+            self.report.archive = self.kept.path
+
+    def _keep_database(self, environment: t.Any) -> str:
+        """Copy what the database on a server holds; returns the dump."""
+        archive = t.cast(str, self.restorer.archive)
+        own = self.kept and _trac_dump.file_in(self.kept.path, _trac_dump.kind(environment))
+        if own and os.path.exists(own) and self._is_same_database(environment):
+            return own
+        copy = _trac_archive.hot_copy(environment, self.item.name, archive, f"{_SUFFIX}-database")
+        self.report.archive = self.report.archive or copy.path
+        return _trac_dump.file_in(copy.path, _trac_dump.kind(environment))
+
+    def _is_same_database(self, environment: t.Any) -> bool:
+        former = IniFile(os.path.join(self.path, "conf", "trac.ini")).current(DATABASE)
+        now = environment.config.get(*DATABASE)
+        return former is not None and _trac_database.is_same_login(former, now)
+
+    def _fill(self, environment: t.Any, uri: str, dump: str | None) -> None:
+        """Fill the database; what was in it comes back if that fails."""
+        try:
+            if self.item.kind == "sqlite":
+                _trac_database.destroy(environment)
+                _trac_convert.convert(self.new, uri, os.path.join(self.holder, "converted"))
+            else:
+                _trac_dump.load(environment, self._file, self.rows)
+        except BaseException as e:
+            if self.item.kind != "postgres":
+                self._undo(environment, dump, e)
+            raise
+
+    @staticmethod
+    def _undo(environment: t.Any, dump: str | None, error: BaseException) -> None:
+        try:
+            if dump is None:
+                _trac_database.destroy(environment)
+            else:
+                _trac_dump.load(environment, dump, {})
+        # Each driver has exceptions of its own.
+        except Exception as e:  # noqa: BLE001
+            raise EnvironmentFailure(
+                f"{reason(error, environment.path)}; what the database held before could not be "
+                f"put back ({reason(e, environment.path)}), and is in {dump}"
+            ) from error
+
+    def publish(self) -> None:
+        """Take the place."""
+        former = os.path.join(self.holder, "former")
+        if self.there:
+            if self.kept is None:
+                former = self._archive_name()
+            shutil.move(self.path, former)
+        try:
+            os.rename(self.new, self.path)
+        except OSError:
+            if self.there:
+                shutil.move(former, self.path)
+            raise
+        if self.kept is not None:
+            self._keep_late(former)
+        elif self.there:
+            self.report.archive = former
+
+    def _archive_name(self) -> str:
+        while True:
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+            name = f"{self.item.name}-{stamp}{_SUFFIX}"
+            path = os.path.join(t.cast(str, self.restorer.archive), name)
+            if not os.path.lexists(path):
+                return path
+            time.sleep(0.1)
+
+    def _keep_late(self, former: str) -> None:
+        """Keep what somebody wrote into the former environment after it was copied."""
+        kept = t.cast(_trac_archive.Copy, self.kept)
+        ini = IniFile(os.path.join(former, "conf", "trac.ini"))
+        with opened(environment_class()(former, ini.parser)) as environment:
+            if _trac_database.is_elsewhere(environment) or kept.is_current(environment):
+                return
+            copy = _trac_archive.hot_copy(
+                environment, self.item.name, t.cast(str, self.restorer.archive), _SUFFIX
+            )
+        self.report.archive = copy.path
+        self.report.warnings.append(
+            f"somebody worked in it while it was replaced; that is kept in {copy.path}"
+        )
+
+
+def _scheme(uri: str) -> str:
+    from trac.db.api import parse_connection_uri
+
+    return str(parse_connection_uri(uri)[0])
+
+
+def _note(item: Item, uri: str | None, there: bool, report: Report) -> None:
+    """Say in words what is done."""
+    if there:
+        report.change("copy the environment that is replaced to the archive", [], [])
+    before = ["environment"] if there else []
+    report.change("restore the environment", before, ["environment from the backup"])
+    if uri and _scheme(uri) != item.kind:
+        report.change(
+            f"move its database from {item.kind} to {_scheme(uri)}",
+            [f"database {item.kind}"],
+            [f"database {_scheme(uri)}"],
+        )
+
+
+def run(payload: t.Mapping[str, t.Any], output: int | None = None) -> t.Iterator[Document]:
+    """Restore all environments; yields what happens, as documents for JSON."""
+    missing = _trac_backup.load_trac()
+    if missing:
+        yield missing
+        return
+    items = [Item(*fields) for fields in payload["items"]]
+    restorer = Restorer(payload)
+
+    def restore(item: Item) -> Document:
+        return restorer.restore(item).to_json()
+
+    with contextlib.ExitStack() as stack:
+        if not restorer.check:
+            stack.enter_context(locked(restorer.directory, LOCK_TIMEOUT))
+            abandoned(restorer.directory, pattern_of(r"\..+\.restoring-"))
+        for event in _trac_processes.work(restore, items, output):
+            if event.death is not None:
+                report = Report(items[event.job].name)
+                report.failure = f"the process that worked on it ended with {event.death}"
+                yield {"event": "report", "report": report.to_json()}
+            elif event.result is not None:
+                yield {"event": "report", "report": event.result}
+    yield {"event": "end"}
+
+
+def serve(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
+    """Restore all environments; writes one JSON document a line."""
+    os.umask(_UMASK)
+    parent = tempfile.gettempdir()
+    abandoned(parent, pattern_of(_SCRATCH))
+    with held_directory(parent, _SCRATCH) as scratch:
+        os.environ["PYTHON_EGG_CACHE"] = os.environ["HOME"] = scratch
+        try:
+            for event in run(payload, output.fileno()):
+                output.write(json.dumps(event) + "\n")
+                output.flush()
+        except (BrokenPipeError, _trac_processes.ReaderGone):
+            raise SystemExit(1) from None
+        except (Busy, OSError) as e:
+            why = str(e) if isinstance(e, Busy) else _trac_open.reason(e, payload["directory"])
+            output.write(json.dumps({"event": "failed", "reason": why}) + "\n")
+            output.flush()

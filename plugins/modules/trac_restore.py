@@ -1,0 +1,310 @@
+#!/usr/bin/python
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: trac_restore
+short_description: Restore Trac environments from backups
+version_added: "0.3.0"
+author: "The trac.mod_wsgi maintainers (@trac-mod-wsgi)"
+description:
+  - Restores environments from what M(trac.mod_wsgi.trac_backup) has made, on the same or on another
+    host.
+  - Before anything is unpacked, the checksums of the archive and of its manifest are compared.
+    Before an environment takes its place, the rows of each table and the attachments are compared
+    with the manifest. It appears at once, by a rename.
+  - An environment or a database that is there already is refused, unless O(overwrite) says
+    otherwise. A copy of it is then put into O(archive_directory) before it is replaced. One that
+    cannot be opened any more is moved there as it is.
+  - A dump of PostgreSQL is loaded in one transaction, which fails as a whole when rows are missing.
+    On MySQL what the database held before comes back if the dump cannot be loaded.
+  - A backup of an environment on SQLite can be restored into PostgreSQL or MySQL, with Trac's own
+    conversion (Trac 1.6). The tables of plugins move as well if the plugins are installed and
+    enabled; otherwise the environment is refused. It is upgraded first if Trac wants it.
+  - Processes that serve an environment have its former files open. Reload Apache after it has been
+    replaced, see M(trac.mod_wsgi.apache_reload).
+extends_documentation_fragment:
+  - trac.mod_wsgi._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The checksums are compared, and a database on a server that is given is connected to.
+  diff_mode:
+    support: full
+  idempotent:
+    support: none
+    details:
+      - Without O(overwrite), the second run is refused; with it, it restores again.
+options:
+  environments:
+    description:
+      - The environments to restore.
+      - If left out, every environment that there is a backup of in O(backup_directory).
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description:
+          - The name that it is going to have.
+          - With another name than that in the backup, the environment becomes a copy. One whose
+            database is on a server then needs a O(environments[].database) of its own.
+        type: str
+        required: true
+      file:
+        description:
+          - The archive, on the host. Its manifest and its checksums have to lie beside it.
+          - If left out, the newest in O(backup_directory).
+        type: path
+      database:
+        description:
+          - The connection string, C([trac] database), that the environment is going to have.
+          - If left out, that of the backup.
+          - It has to lead to a database of the kind that the backup is of, or else from SQLite to a
+            server. On PostgreSQL the schema has to have the same name as in the backup.
+        type: str
+  directory:
+    description: The directory that the environments are in. It has to exist.
+    type: path
+    required: true
+  python:
+    description: The Python interpreter that has Trac, that of the virtual environment.
+    type: path
+    required: true
+  user:
+    description: The account that owns the environments, and that everything but reading
+      O(backup_directory) is done as.
+    type: str
+    required: true
+  group:
+    description:
+      - The group of what is created.
+      - If left out, this is the main group of O(user).
+    type: str
+  backup_directory:
+    description: Where the backups are.
+    type: path
+    required: true
+  archive_directory:
+    description:
+      - Where copies of what is replaced are put. Without it, nothing is replaced.
+      - It has to exist and to be writable for O(user).
+    type: path
+  overwrite:
+    description: Whether environments and databases that are there are replaced.
+    type: bool
+    default: false
+notes:
+  - Variables of the task's C(environment) whose names begin with C(PG) or C(MYSQL_) reach the
+    database's client tools.
+  - Modes of files come from the backup; others than owner and group lose access.
+  - Run M(trac.mod_wsgi.trac_environments) afterwards, which upgrades an environment that an older
+    Trac has made and configures it as the inventory says.
+"""
+
+EXAMPLES = r"""
+- name: Go back to the newest backup of a project
+  trac.mod_wsgi.trac_restore:
+    environments:
+      - name: project
+    directory: /srv/trac/environments
+    python: /opt/trac/bin/python
+    user: trac
+    backup_directory: /var/backups/trac
+    archive_directory: /srv/trac/archive
+    overwrite: true
+
+- name: Move a project to PostgreSQL
+  trac.mod_wsgi.trac_restore:
+    environments:
+      - name: project
+        file: /root/project-20270131T120000Z.tar.gz
+        database: postgres://trac:{{ trac_password | urlencode }}@db.example.com/project
+    directory: /srv/trac/environments
+    python: /opt/trac/bin/python
+    user: trac
+    backup_directory: /var/backups/trac
+"""
+
+RETURN = r"""
+environments:
+  description: The environments, in the order in which they were given.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name of the environment.
+      type: str
+      returned: always
+      sample: project
+    file:
+      description: The archive that it was restored from.
+      type: str
+      returned: when it is a good one
+      sample: /var/backups/trac/project-20270131T120000Z.tar.gz
+    changes:
+      description: What was done, in words.
+      type: list
+      elements: str
+      returned: always
+      sample:
+        - restore the environment
+    rows:
+      description: How many rows all tables together have, by the manifest.
+      type: int
+      returned: when the archive is a good one
+      sample: 412
+    attachments:
+      description: How many attachments there are, by the manifest.
+      type: int
+      returned: when the archive is a good one
+      sample: 17
+    kept:
+      description: What was replaced.
+      type: str
+      returned: when something was
+      sample: /srv/trac/archive/project-20270131T120000Z-before-restore
+    failure:
+      description: Why it could not be restored.
+      type: str
+      returned: when it could not
+"""
+
+import grp
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _backup_files,
+    _backup_run,
+    _restore_run,
+    _secrets,
+    _worker_process,
+)
+
+
+class RestoreModule(AnsibleModule):  # type: ignore[misc]
+    """An Ansible module that logs no connection strings, because only it can tell secrets."""
+
+    def _log_invocation(self) -> None:
+        names = [each["name"] for each in self.params["environments"] or []]
+        self.log(f"Invoked with directory={self.params['directory']} environments={names}")
+
+
+def _settings(module: AnsibleModule) -> _restore_run.Settings:
+    params = module.params
+    group = None
+    if params["group"]:
+        try:
+            group = grp.getgrnam(params["group"]).gr_gid
+        except KeyError:
+            raise _backup_files.BackupFailure(
+                f"the group {params['group']} does not exist"
+            ) from None
+    return _restore_run.Settings(
+        directory=params["directory"],
+        python=params["python"],
+        account=_backup_run.account_of(params["user"], group),
+        backup_directory=params["backup_directory"],
+        archive_directory=params["archive_directory"],
+        overwrite=params["overwrite"],
+        check=module.check_mode,
+    )
+
+
+def _result(outcome: _restore_run.Outcome, with_diff: bool) -> dict[str, t.Any]:
+    entries = []
+    diff = []
+    for report in outcome.reports:
+        entry: dict[str, t.Any] = {"name": report.name, "changes": report.changes}
+        if report.name in outcome.files:
+            manifest = outcome.manifests[report.name]
+            entry["file"] = outcome.files[report.name]
+            entry["rows"] = sum(manifest["rows"].values())
+            entry["attachments"] = manifest["attachments"]["files"]
+        if report.archive is not None:
+            entry["kept"] = report.archive
+        if report.failure is not None:
+            entry["failure"] = report.failure
+        entries.append(entry)
+        if report.changed:
+            diff.append(
+                {
+                    "before_header": report.name,
+                    "after_header": report.name,
+                    "before": "".join(f"{line}\n" for line in report.before),
+                    "after": "".join(f"{line}\n" for line in report.after),
+                }
+            )
+    changed = any(report.changed for report in outcome.reports)
+    result: dict[str, t.Any] = {"changed": changed, "environments": entries}
+    if with_diff:
+        result["diff"] = diff
+    return result
+
+
+def _restore(module: AnsibleModule) -> _restore_run.Outcome:
+    settings = _settings(module)
+    if module.params["environments"] is None:
+        wanted = _restore_run.newest_of_all(settings.backup_directory)
+    else:
+        wanted = [_restore_run.Wanted(**each) for each in module.params["environments"]]
+    return _restore_run.restore(settings, wanted)
+
+
+def main() -> None:
+    """Run the module."""
+    module = RestoreModule(
+        argument_spec={
+            "environments": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "file": {"type": "path"},
+                    "database": {"type": "str"},
+                },
+            },
+            "directory": {"type": "path", "required": True},
+            "python": {"type": "path", "required": True},
+            "user": {"type": "str", "required": True},
+            "group": {"type": "str"},
+            "backup_directory": {"type": "path", "required": True},
+            "archive_directory": {"type": "path"},
+            "overwrite": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    redactor = _secrets.Redactor()
+    documents = module.params["environments"] or []
+    for document in documents:
+        redactor.learn("database", document["database"])
+    module.no_log_values.update(redactor.secrets)
+    names = [document["name"] for document in documents]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        module.fail_json(msg=f"environments: listed twice: {', '.join(twice)}")
+    try:
+        outcome = _restore(module)
+    except (OSError, _backup_files.BackupFailure, _worker_process.WorkerError) as e:
+        module.fail_json(msg=redactor.redact(_backup_run.words(e)))
+    for report in outcome.reports:
+        for warning in report.warnings:
+            module.warn(f"{report.name}: {warning}")
+    result = _result(outcome, module._diff)
+    message = outcome.message()
+    if message:
+        module.fail_json(msg=redactor.redact(message), **result)
+    for document in documents:
+        if document["database"]:
+            document["database"] = _secrets.shown("database", document["database"])
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
