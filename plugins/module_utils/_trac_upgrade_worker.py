@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Copy, upgrade or restore environments, under the Python that is fit for it.
 
-This runs as the account that owns the environments, which are shared among several processes. The
-first failure ends the work: nothing more is begun.
+This runs as the account that owns the environments, which are shared among several processes. After
+the first failure nothing more is begun, but for a restoration: what can be restored is.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ _SCRATCH = "trac-upgrade-"
 class _Work:
     """One kind of work on several environments."""
 
-    def __init__(self, payload: t.Mapping[str, t.Any]) -> None:
+    def __init__(self, payload: t.Mapping[str, t.Any], flag: str) -> None:
+        self.flag = None if payload["work"] == "restore" else flag  # a file: something has failed
         self.directory: str = payload["directory"]
         self.archive: str = payload["archive"]
         self.copies: t.Mapping[str, t.Any] = payload.get("copies") or {}
@@ -53,6 +54,15 @@ class _Work:
 
     def one(self, name: str) -> Document:
         """Work on one environment; a failure stands in the result."""
+        if self.flag and os.path.exists(self.flag):
+            return {"skipped": True, "failure": None}
+        result = self._one(name)
+        if self.flag and result["failure"]:
+            with open(self.flag, "w", encoding="ascii"):
+                pass
+        return result
+
+    def _one(self, name: str) -> Document:
         path = os.path.join(self.directory, name)
         redact: t.Callable[[str], str] = str
         try:
@@ -84,7 +94,9 @@ class _Work:
         return {"kept": kept}
 
 
-def run(payload: t.Mapping[str, t.Any], output: int | None = None) -> t.Iterator[Document]:
+def run(
+    payload: t.Mapping[str, t.Any], flag: str, output: int | None = None
+) -> t.Iterator[Document]:
     """Work on all environments; yields what happens, as documents for JSON."""
     try:
         _trac_preflight.use_plugins(payload["live_plugins"], payload["plugins"])
@@ -93,23 +105,22 @@ def run(payload: t.Mapping[str, t.Any], output: int | None = None) -> t.Iterator
     except (Exception, SystemExit) as e:  # noqa: BLE001
         yield {"event": "no_trac", "reason": f"{type(e).__name__}: {e}"}
         return
-    work = _Work(payload)
+    work = _Work(payload, flag)
     names: list[str] = payload["names"]
     with locked(work.directory, LOCK_TIMEOUT):
         for event in _trac_processes.work(work.one, names, output):
             name = names[event.job]
             if event.death is not None:
+                if work.flag:
+                    with open(work.flag, "w", encoding="ascii"):
+                        pass
                 failure = f"the process that worked on it ended with {event.death}"
                 yield {"event": "done", "name": name, "failure": failure}
-                if payload["work"] != "restore":
-                    break
+                continue
             if event.result is None:
                 yield {"event": "begin", "name": name}
                 continue
             yield {"event": "done", "name": name, **event.result}
-            # Going back goes on: what can be restored is.
-            if event.result["failure"] and payload["work"] != "restore":
-                break
     yield {"event": "end"}
 
 
@@ -121,7 +132,7 @@ def serve(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
     with held_directory(parent, _SCRATCH) as scratch:
         os.environ["PYTHON_EGG_CACHE"] = os.environ["HOME"] = scratch
         try:
-            for event in run(payload, output.fileno()):
+            for event in run(payload, os.path.join(scratch, "failed"), output.fileno()):
                 output.write(json.dumps(event) + "\n")
                 output.flush()
         except (BrokenPipeError, _trac_processes.ReaderGone):

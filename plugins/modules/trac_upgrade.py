@@ -358,16 +358,15 @@ class Upgrade:
         for entry in journal.environments.values():
             entry.state = "upgrading"
         self._write(journal)
-        begun: set[str] = set()
+        skipped: set[str] = set()
         try:
             python = os.path.join(journal.new, "bin", "python")
             plugins = self.generations.plugins_of(journal.new)
-            for dummy in self._work("upgrade", names, python, plugins=plugins, begun=begun):
+            for dummy in self._work("upgrade", names, python, plugins=plugins, skipped=skipped):
                 pass
         except UpgradeError:
-            for name, entry in journal.environments.items():
-                if name not in begun:
-                    entry.state = "copied"
+            for name in skipped:  # not begun for certain
+                journal.environments[name].state = "copied"
             self._write(journal)
             raise
 
@@ -442,7 +441,7 @@ class Upgrade:
         python: str,
         plugins: str | None = None,
         copies: t.Mapping[str, t.Any] | None = None,
-        begun: set[str] | None = None,
+        skipped: set[str] | None = None,
         failures: list[str] | None = None,
     ) -> t.Iterator[Result]:
         """Have the worker work; yields what is done well, and raises at the end what is not."""
@@ -464,11 +463,12 @@ class Upgrade:
             kind = event["event"]
             if kind == "begin":
                 working_on.append(event["name"])
-                if begun is not None:
-                    begun.add(event["name"])
             elif kind == "done":
                 working_on.remove(event["name"])
-                if event["failure"]:
+                if event.get("skipped"):
+                    if skipped is not None:
+                        skipped.add(event["name"])
+                elif event["failure"]:
                     wrong.append(f"{event['name']}: {event['failure']}")
                 else:
                     yield event

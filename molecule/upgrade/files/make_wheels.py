@@ -14,7 +14,7 @@ import pathlib
 import sys
 import zipfile
 
-SOURCE = '''\
+SOURCE = """\
 from trac.core import Component, implements
 from trac.env import IEnvironmentSetupParticipant
 from trac.web.api import IRequestFilter, IRequestHandler
@@ -60,7 +60,7 @@ class Ours(Component):
     def process_request(self, req):
         rows = [version for (version,) in self.env.db_query("SELECT version FROM ours")]
         req.send(f"{{VERSION}} {{' '.join(rows)}}".encode(), "text/plain")
-'''
+"""
 
 RUIN = """\
 with self.env.db_transaction as db:

@@ -20,7 +20,9 @@ OLD = View("1.6", environments={"one": Seen(["ours.Ours", "trac.wiki.web_ui.Wiki
 
 
 def view(*components: str, complaints: tuple[str, ...] = (), **seen: object) -> View:
-    return View("1.7", environments={"one": Seen(list(components), **seen)}, complaints=[*complaints])  # type: ignore[arg-type]
+    return View(
+        "1.7", environments={"one": Seen(list(components), **seen)}, complaints=[*complaints]
+    )  # type: ignore[arg-type]
 
 
 SAME = ("ours.Ours", "trac.wiki.web_ui.WikiModule")
