@@ -33,8 +33,8 @@ _LISTS = (
 display = Display()
 
 
-def _progress(result: Result, total: int) -> str:
-    entries = result["environments"]
+def _progress(result: Result, remaining: t.Container[str], total: int) -> str:
+    entries = [entry for entry in result["environments"] if entry["name"] not in remaining]
     counts = {
         "created": sum(bool(entry["created"]) for entry in entries),
         "changed": sum(bool(entry["changed"]) and not entry["created"] for entry in entries),
@@ -53,6 +53,22 @@ def _once(entries: t.Iterable[t.Any]) -> list[t.Any]:
     return list(kept.values())
 
 
+def _merged(entries: t.Iterable[Result]) -> list[Result]:
+    """One entry for each environment, of which one call may have adopted it, another changed it."""
+    merged: dict[str, Result] = {}
+    for entry in entries:
+        earlier = merged.get(entry["name"])
+        if earlier is None:
+            merged[entry["name"]] = dict(entry)
+        else:
+            both = {
+                "changes": earlier["changes"] + entry["changes"],
+                "changed": earlier["changed"] or entry["changed"],
+            }
+            merged[entry["name"]] = {**earlier, **entry, **both}
+    return list(merged.values())
+
+
 def _join(results: t.Sequence[Result], total: int) -> Result:
     """The results of several calls as one."""
     joined = dict(results[-1])
@@ -61,6 +77,7 @@ def _join(results: t.Sequence[Result], total: int) -> Result:
     for key in _LISTS:
         if any(key in result for result in results):
             joined[key] = _once(entry for result in results for entry in result.get(key) or [])
+    joined["environments"] = _merged(joined["environments"])
     if "ignored" in results[0]:  # by the call that knew all environments
         joined["ignored"] = results[0]["ignored"]
     if any(result.get("failed") for result in results):
@@ -94,8 +111,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         results = [result]
         while results[-1].get("remaining"):
             joined = _join(results, total)
-            display.display(f"{host}: {_progress(joined, total)}")
             rest = set(results[-1]["remaining"])
+            display.display(f"{host}: {_progress(joined, rest, total)}")
             arguments["environments"] = [
                 environment
                 for environment in arguments["environments"]

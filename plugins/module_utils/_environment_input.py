@@ -9,6 +9,7 @@ check of its variables use the same code.
 
 from __future__ import annotations
 
+import os
 import re
 import typing as t
 
@@ -139,6 +140,17 @@ def _merged(document: Document, defaults: Document) -> dict[str, t.Any]:
     return result
 
 
+def _is_plain_path(path: object) -> bool:
+    """Whether a text is an absolute path (not the root) that can be written in one way only."""
+    return (
+        isinstance(path, str)
+        and path.startswith("/")
+        and "\0" not in path
+        and "\n" not in path
+        and path.rstrip("/") == os.path.normpath(path) != "/"
+    )
+
+
 def _enable(components: t.Iterable[str], options: dict[OptionName, str | None]) -> None:
     """Have Trac load components, unless the options say otherwise."""
     said = {_ini_edit.option_key(option) for section, option in options if section == "components"}
@@ -175,6 +187,12 @@ def read_spec(
     reason = _ini_edit.problem(*DATABASE, new_database)
     if reason:
         problems.append(f"new_database: {reason}")
+    adopt_from = document.get("adopt_from")
+    if adopt_from is not None and not _is_plain_path(adopt_from):
+        problems.append(
+            f"adopt_from is {adopt_from!r}; it has to be the absolute path of a directory, "
+            "such as /var/lib/trac/project, without '..'"
+        )
     spec = EnvironmentSpec(
         document["name"],
         options,
@@ -186,6 +204,7 @@ def read_spec(
         document.get("upgrade") is not False,
         document.get("state") or "present",
         new_database,
+        adopt_from.rstrip("/") if isinstance(adopt_from, str) else None,
     )
     return spec, problems
 

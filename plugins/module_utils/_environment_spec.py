@@ -98,6 +98,7 @@ class EnvironmentSpec:
     upgrade: bool = True
     state: str = "present"
     new_database: str | None = None  # for a new environment whose options name no database
+    adopt_from: str | None = None  # what it is a copy of
 
     def creation_options(self) -> dict[OptionName, str]:
         """The options a new environment begins with."""

@@ -72,13 +72,43 @@ class IniFile:
             current = self.current(name)
             if current is None and value is not None:
                 # Trac does not repeat in trac.ini what the file says that it inherits from.
-                for parent in environment.config.parents:
-                    if parent.has_option(*name, defaults=False):
-                        current = parent.get(*name)
-                        break
+                current = _inherited(environment, name)
             if not _same(name, current, value):
                 needed[name] = value
         return needed
+
+
+def _inherited(environment: t.Any, name: OptionName) -> str | None:
+    """What the files say that a trac.ini inherits from."""
+    for parent in environment.config.parents:
+        if parent.has_option(*name, defaults=False):
+            return t.cast(str, parent.get(*name))
+    return None
+
+
+@contextlib.contextmanager
+def kept_in_place(environment: t.Any) -> t.Iterator[None]:
+    """Have what Trac itself changes in trac.ini changed in place.
+
+    Trac writes the file anew, sorted, without comments, and with its own spelling of each value.
+    """
+    before = IniFile(environment.config_file_path)
+    yield
+    after = IniFile(environment.config_file_path)
+    if after.text == before.text:
+        return
+    changes: Wanted = {}
+    for section in {*before.options, *after.options}:
+        for option in {*before.options.get(section, {}), *after.options.get(section, {})}:
+            name = (section, option)
+            old, new = before.current(name), after.current(name)
+            if new is None:
+                if _inherited(environment, name) != old:
+                    changes[name] = None
+            elif not _same(name, old, new):
+                changes[name] = new
+    _write(before.path, after.text, apply(before.path, before.text, changes))
+    environment.config.parse_if_needed(force=True)
 
 
 def proposal(path: str, options: t.Mapping[OptionName, str]) -> t.Any:

@@ -35,6 +35,26 @@ class _Remember(logging.Handler):
             self.messages.append(message)
 
 
+class _Skipped(logging.Handler):
+    """Keeps which plugins Trac did not load, and why, whatever level it tells that at."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.plugins: list[tuple[str, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        arguments = record.args
+        if not isinstance(arguments, tuple) or len(arguments) != 2:
+            return
+        if not str(record.msg).startswith(("Skipping ", "Failed to load plugin")):
+            return
+        plugin, why = arguments
+        if getattr(getattr(plugin, "dist", None), "project_name", "") == "Trac":
+            return  # parts of Trac that need what is not there
+        lines = [line for line in str(why).splitlines() if line.strip()]
+        self.plugins.append((str(plugin), lines[-1].strip() if lines else "?"))
+
+
 @functools.lru_cache(maxsize=None)
 def environment_class() -> t.Any:
     """Trac's Environment, able to stand on a trac.ini that is not written yet."""
@@ -73,6 +93,7 @@ def environment_class() -> t.Any:
         ) -> None:
             self._proposed = proposed
             self._new = new
+            self.skipped = _Skipped()
             super().__init__(path, **arguments)
 
         def verify(self) -> None:
@@ -94,7 +115,11 @@ def environment_class() -> t.Any:
             # Plugins register themselves in the process; only those of an environment's own
             # directory have to be looked at again. Looking is what takes Trac most of its time.
             if shared not in self.plugins_loaded or _entries(self.plugins_dir):
+                self.log.setLevel(logging.DEBUG)
+                self.log.addHandler(self.skipped)
                 load_components(self, shared and (shared,))
+                self.log.removeHandler(self.skipped)
+                self.log.setLevel(logging.ERROR)
                 self.plugins_loaded.add(shared)
 
     return ReconciledEnvironment

@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_database,
     _trac_permissions,
+    _trac_plugins,
     _trac_remove,
     _trac_repositories,
     _trac_ticket_fields,
@@ -218,9 +219,11 @@ class Reconciler:
         proposed = ini.proposed(differing if self.check else {**differing, **login})
         with opened(environment_class()(path, proposed)) as environment:
             needed = {**ini.needed(environment, differing), **login}
+            for complaint in _trac_plugins.complaints(environment):
+                _context(environment, report, self.check).warn(complaint)
             check_options(environment, spec.options)
             _check_log(environment)
-            if not _trac_upgrade.is_outdated(environment):
+            if not _trac_upgrade.is_outdated(environment, spec.upgrade):
                 context = _context(environment, report, self.check)
                 planned = _plan_aspects(environment, spec, context)
                 self._write_ini(ini, needed, report)
@@ -241,7 +244,7 @@ class Reconciler:
                     report.change(*wording)
                 self._predict_after_upgrade(environment, spec, report)
                 return True
-        _trac_upgrade.upgrade(path)
+        report.warnings += _trac_upgrade.upgrade(path)
         for wording in wordings:
             report.change(*wording)
         return False

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import io
 import os
 import typing as t
 
@@ -14,6 +17,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec im
     Report,
     Wording,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import kept_in_place
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
     environment_class,
     opened,
@@ -24,19 +28,53 @@ _MARK = ".upgrading"
 # The pages that `trac-admin wiki upgrade` leaves to whoever uses Trac.
 _OWN_PAGES = ["WikiStart", "SandBox"]
 _KEPT_PAGES = ["InterMapTxt"]
+_NEWS = "TracChangeLog"
 
 
-def is_outdated(environment: t.Any) -> bool:
-    """Whether Trac or a plugin wants an upgrade, or one was broken off."""
-    return bool(environment.needs_upgrade()) or os.path.exists(
-        os.path.join(environment.path, _MARK)
+def is_outdated(environment: t.Any, pages: bool = True) -> bool:
+    """Whether Trac or a plugin wants an upgrade, or one was broken off; or the pages need one."""
+    return (
+        bool(environment.needs_upgrade())
+        or os.path.exists(os.path.join(environment.path, _MARK))
+        or (pages and _has_old_pages(environment))
     )
+
+
+def _has_old_pages(environment: t.Any) -> bool:
+    """Whether Trac's own pages are those of another release, which its database may not tell.
+
+    One page is looked at, which each release changes. Where it was removed, or somebody has written
+    it anew, it is left to whoever uses Trac.
+    """
+    from trac.wiki.admin import WikiAdmin
+
+    news = _news(WikiAdmin(environment).default_pages_dir)
+    if news is None:
+        return False
+    rows = environment.db_query(
+        "SELECT author, text FROM wiki WHERE name=%s ORDER BY version DESC LIMIT 1", (_NEWS,)
+    )
+    if not rows or rows[0][0] != "trac":
+        return False
+    return bool(rows[0][1] != news)
+
+
+@functools.lru_cache(maxsize=None)
+def _news(directory: str) -> str | None:
+    """What Trac brings along of that page."""
+    try:
+        with open(os.path.join(directory, _NEWS), encoding="utf-8", newline="") as file:
+            return file.read()
+    except FileNotFoundError:  # a release without; nothing to compare with
+        return None
 
 
 def _wordings(environment: t.Any) -> list[Wording]:
     from trac.db.api import DatabaseManager
     from trac.db_default import db_version
 
+    if not environment.needs_upgrade() and _is_tracs_own(environment):
+        return [("upgrade the wiki pages", [], [])]
     if not _is_tracs_own(environment):  # a plugin's tables
         return [("upgrade the database", [], [])]
     version = DatabaseManager(environment).get_database_version()
@@ -53,8 +91,11 @@ def _wordings(environment: t.Any) -> list[Wording]:
 def _is_tracs_own(environment: t.Any) -> bool:
     from trac.db.api import DatabaseManager
 
-    mark = os.path.join(environment.path, _MARK)
-    return os.path.exists(mark) or bool(DatabaseManager(environment).environment_needs_upgrade())
+    return (
+        os.path.exists(os.path.join(environment.path, _MARK))
+        or bool(DatabaseManager(environment).environment_needs_upgrade())
+        or _has_old_pages(environment)
+    )
 
 
 def prepare(environment: t.Any, archive: str | None, report: Report, check: bool) -> list[Wording]:
@@ -71,24 +112,32 @@ def prepare(environment: t.Any, archive: str | None, report: Report, check: bool
     return _wordings(environment)
 
 
-def upgrade(path: str) -> None:
-    """Upgrade as `trac-admin upgrade` and `trac-admin wiki upgrade` do.
+def upgrade(path: str) -> list[str]:
+    """Upgrade as `trac-admin upgrade` and `trac-admin wiki upgrade` do; what Trac says about it.
 
-    Upgrades may change trac.ini, so it is not only in memory here. Pages that Trac brings along
-    are renewed with Trac itself, not with a plugin: somebody may have made them their own.
+    Upgrades may change trac.ini, so it is not only in memory here. Trac then writes it without
+    comments, and each value its own way; what it did not mean to change is put back as it was.
+    Pages that Trac brings along are renewed with Trac itself, not with a plugin: somebody may have
+    made them their own.
     """
     from trac.wiki.admin import WikiAdmin
 
     mark = os.path.join(path, _MARK)
+    notices = io.StringIO()
     with opened(environment_class()(path)) as environment:
         pages = _is_tracs_own(environment)
         if pages:
             os.close(os.open(mark, os.O_WRONLY | os.O_CREAT, 0o660))
         if environment.needs_upgrade():
-            environment.upgrade()
+            with kept_in_place(environment), contextlib.redirect_stdout(notices):
+                environment.upgrade()
     if pages:
         # Opened anew, because the upgrade may have changed what components are there.
         with opened(environment_class()(path)) as environment:
             admin = WikiAdmin(environment)
             admin.load_pages(admin.default_pages_dir, ignore=_OWN_PAGES, create_only=_KEPT_PAGES)
         os.unlink(mark)
+    # One for each paragraph.
+    return [
+        " ".join(notice.split()) for notice in notices.getvalue().split("\n\n") if notice.strip()
+    ]

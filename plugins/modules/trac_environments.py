@@ -22,6 +22,15 @@ description:
   - A new environment is built in a hidden directory beside its place, and appears when it is
     complete. What a killed run left of such directories is removed, half-made tables included.
   - Several processes share the work. One that crashes costs the environment that it works on.
+  - An environment whose directory is not O(user)'s is given to it with all that is in it, with the
+    modes that new ones have. In one that is O(user)'s already, files that root has left there and
+    that it could not use are given back; attachments are not looked through. Links are never
+    followed. Links, devices, files with several names (hard links), and files of other accounts
+    than root, Apache's, O(user) and the owner of the environment's directory are named and left
+    alone.
+  - What an environment has been extended with and Trac does not load is named in a warning, with
+    the reason. Such are plugins in its directory C(plugins), lines of C([components]) that enable
+    what is not installed, and templates for Genshi.
   - A C(trac.ini) that holds a secret and is open to everybody is closed to others.
   - Directories beside the environments that are none are kept off Trac's project index, by lines
     in C(.tracignore). Other lines in that file stay.
@@ -36,7 +45,7 @@ attributes:
       - As long as the virtual environment or the account does not exist, only the creation and the
         removal of environments are predicted, not the changes of those that exist already.
       - Where a database cannot be reached yet, or has to be upgraded first, a warning says what
-        cannot be predicted.
+        cannot be predicted; likewise where an environment is yet to be copied, or given to O(user).
   diff_mode:
     support: full
     details:
@@ -83,6 +92,19 @@ options:
       new_database:
         description: The connection string of a new environment whose O(environments[].database)
           is left out.
+        type: str
+      adopt_from:
+        description:
+          - The directory of an environment elsewhere on the host, of which this one is to be a
+            copy. It may be a copy by C(trac-admin hotcopy). It has to be an absolute path.
+          - It is only read, and copied once, when O(environments[].name) does not exist. If that
+            exists and was not copied from there, the environment fails. Nothing is ever replaced.
+          - The copy is thrown away when the original is written to meanwhile, or when its SQLite
+            database is not whole. A link that leads out of it, a device, a file that may be
+            somebody else's, or an SQLite database outside of it stop the copy before it begins.
+          - C([trac] database) is changed in the copy only where it names the file by its absolute
+            path. With PostgreSQL and MySQL the copy works on the same database as the original,
+            which must not be served any more.
         type: str
       permissions:
         description:
@@ -205,8 +227,10 @@ options:
         description:
           - Whether an environment is upgraded, database and wiki pages, when Trac or a plugin wants
             it. A verified copy goes to O(archive_directory) first.
-          - Trac's own wiki pages are renewed when Trac's database is upgraded, as by
-            C(trac-admin wiki upgrade), not for the sake of a plugin.
+          - Trac's own wiki pages are renewed when Trac's database is upgraded, or when they are
+            those of another release, as by C(trac-admin wiki upgrade), not for the sake of a
+            plugin. What they held stays in their history.
+          - What the upgrade changes in C(trac.ini) is changed in place.
           - If this is V(false), an environment that needs an upgrade fails.
           - If left out, it is V(true).
         type: bool
@@ -321,8 +345,8 @@ options:
 notes:
   - Variables of the task's C(environment) whose names begin with C(PG) or C(MYSQL_) reach the
     database's client library, for instance C(PGSSLMODE) and C(PGSSLROOTCERT).
-  - Directories are created with the mode V(2770) and files with V(0660). Modes and owners of what
-    exists are left alone.
+  - Directories are created with the mode V(2770) and files with V(0660). Modes of what is
+    O(user)'s already are left alone.
   - Trac itself writes C(trac.ini) anew, without comments, when somebody changes the configuration
     in the web administration.
 """
@@ -452,6 +476,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _adoption_copy,
+    _adoption_run,
     _environment_input,
     _environment_spec,
     _field_items,
@@ -465,6 +491,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_ini,
     _trac_open,
     _trac_permissions,
+    _trac_plugins,
     _trac_processes,
     _trac_reconcile,
     _trac_remove,
@@ -475,8 +502,10 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _tracignore,
     _worker_process,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._adoption import Owner
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
+    EnvironmentSpec,
     Report,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_process import (
@@ -500,6 +529,7 @@ WORKER_MODULES = (
     _trac_archive,
     _trac_remove,
     _trac_upgrade,
+    _trac_plugins,
     _trac_permissions,
     _trac_ticket_fields,
     _trac_repositories,
@@ -588,6 +618,15 @@ class Environments:
         for spec in self.specs:
             for (_section, option), value in spec.options.items():
                 self.redactor.learn(option, value)
+        for spec in self.specs:
+            if spec.adopt_from and (
+                _is_below(spec.adopt_from, self.directory)
+                or _is_below(self.directory, spec.adopt_from)
+            ):
+                self.problems.append(
+                    f"environment {spec.name!r}: adopt_from is {spec.adopt_from}, which must be "
+                    f"neither in {self.directory} nor around it"
+                )
         self.reports: list[Report] = []
         self.remaining: list[str] = []
         self.leftovers: list[str] = []
@@ -616,11 +655,38 @@ class Environments:
             raise NotReady(f"There is no directory {self.directory}.")
         if self.archive and not os.path.lexists(self.archive):
             self.make_archive(self.archive, account)
+        adoptions, specs = self.adopt(account)
+        self.work(account, specs)
+        done = {report.name: report for report in self.reports}
+        self.reports = [
+            adoption.joined(done.get(spec.name), self.module.check_mode)
+            for spec, adoption in zip(self.specs, adoptions)
+            if spec.name in done
+            or not adoption.is_there
+            # The next call tells of what is left, but not of what has been done for it now.
+            or (adoption.report.changed and not self.module.check_mode)
+        ]
+        for report in self.reports:
+            for warning in report.warnings:
+                self.module.warn(f"{report.name}: {self.redactor.redact(warning)}")
+
+    def adopt(self, account: Account) -> tuple[list[_adoption_run.Adoption], list[EnvironmentSpec]]:
+        """Do what takes root's rights, and tell which environments there are to work on."""
+        check = self.module.check_mode
+        self.leftovers = _adoption_copy.leftovers(self.directory, remove=not check)
+        owner = Owner(account.uid, account.gid)
+        adoptions = [_adoption_run.adopt(self.directory, spec, owner, check) for spec in self.specs]
+        return adoptions, [
+            spec for spec, adoption in zip(self.specs, adoptions) if adoption.is_there
+        ]
+
+    def work(self, account: Account, specs: list[EnvironmentSpec]) -> None:
+        """Have the worker do its part, and collect what it says."""
         payload = {
             "directory": self.directory,
             "archive": self.archive,
             "check": self.module.check_mode,
-            "environments": [spec.to_json() for spec in self.specs],
+            "environments": [spec.to_json() for spec in specs],
             "ignore": self.ignore,
             "time_limit": self.module.params["time_limit"],
         }
@@ -631,7 +697,8 @@ class Environments:
             if event["event"] == "failed":
                 self.broken = event["reason"]
             if event["event"] == "leftovers":
-                self.leftovers, self.kept = event["names"], event["failures"]
+                self.leftovers += event["names"]
+                self.kept = event["failures"]
             if event["event"] == "tracignore":
                 self.ignore_failure = event["failure"]
                 if self.ignore_failure is None:
@@ -647,11 +714,6 @@ class Environments:
             if event["event"] == "broken":
                 at = f" while it worked on {' and '.join(working_on)}" if working_on else ""
                 self.broken = f"The work was broken off{at}: {event['reason']}"
-        order = {spec.name: number for number, spec in enumerate(self.specs)}
-        self.reports.sort(key=lambda report: order[report.name])
-        for report in self.reports:
-            for warning in report.warnings:
-                self.module.warn(f"{report.name}: {self.redactor.redact(warning)}")
 
     def make_archive(self, path: str, account: Account) -> None:
         """Make the archive directory, for nobody but the account."""
@@ -684,6 +746,8 @@ class Environments:
                         report.change(*_trac_remove.REMOVED)
                 elif _environment_spec.exists(path):
                     self.module.warn(f"What would change in {spec.name} cannot be predicted yet.")
+                elif spec.adopt_from:
+                    report.change(*_adoption_run.copied(spec.adopt_from))
                 else:
                     report.create(spec, _trac_repositories.for_new_environment(spec))
             except EnvironmentFailure as e:
@@ -702,7 +766,10 @@ class Environments:
             if report.changed:
                 before = "".join(f"{line}\n" for line in report.before)
                 after = "".join(f"{line}\n" for line in report.after)
-                result.append(self._diff(os.path.join(self.directory, report.name), before, after))
+                header = os.path.join(self.directory, report.name)
+                if report.name in self.remaining:  # whose other changes the next call shows
+                    header += " (adopted)"
+                result.append(self._diff(header, before, after))
         if self.ignored and self.ignored.changed:
             path = os.path.join(self.directory, _tracignore.NAME)
             result.append(self._diff(path, self.ignored.before or "", self.ignored.after or ""))
@@ -793,6 +860,7 @@ def main() -> None:
                     "title": {"type": "str"},
                     "database": {"type": "str"},
                     "new_database": {"type": "str"},
+                    "adopt_from": {"type": "str"},
                     "repositories": {
                         "type": "list",
                         "elements": "dict",

@@ -15,6 +15,7 @@ import pwd
 import sqlite3
 import subprocess
 import sys
+import tarfile
 import typing as t
 
 import pytest
@@ -35,6 +36,21 @@ PROJECT: Document = {
     "config": {"ticket": {"default_type": "task"}, "notification": {"smtp_enabled": True}},
     "permissions": {"admin": ["TRAC_ADMIN"], "anna": ["developers"], "developers": ["WIKI_ADMIN"]},
 }
+
+
+OLD_ENVIRONMENTS = pathlib.Path(__file__).parents[3] / "fixtures" / "environments"
+SERIES = ("1.0", "1.2", "1.4", "1.6")
+
+
+def old_name(series: str) -> str:
+    return "trac-" + series.replace(".", "-")
+
+
+def unpack(series: str, directory: pathlib.Path) -> pathlib.Path:
+    """An environment that a Trac of that series has made."""
+    with tarfile.open(OLD_ENVIRONMENTS / f"{old_name(series)}.tar.xz") as archive:
+        archive.extractall(directory)
+    return directory / old_name(series)
 
 
 def specs(documents: list[Document], defaults: Document | None = None) -> list[Document]:
