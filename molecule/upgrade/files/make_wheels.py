@@ -6,6 +6,7 @@
 2.1  cannot be imported
 2.2  needs an upgrade, which changes tickets and trac.ini and then fails
 2.3  needs an upgrade, which succeeds; then every page is an error
+2.4  needs an upgrade, which waits as long as there is a file /var/tmp/hold
 """
 
 import base64
@@ -69,12 +70,18 @@ with self.env.db_transaction as db:
         self.config.save()
         raise RuntimeError("the tables cannot be changed")"""
 
+WAIT = """\
+import os, time
+        while os.path.exists("/var/tmp/hold"):
+            time.sleep(0.1)"""
+
 VERSIONS = {
     "1.0": {"schema": 1},
     "2.0": {"schema": 2},
     "2.1": {"schema": 2, "top": "from trac.core import NoSuchThing"},
     "2.2": {"schema": 3, "upgrade": RUIN},
     "2.3": {"schema": 3, "filter": 'raise RuntimeError("no page works")'},
+    "2.4": {"schema": 4, "upgrade": WAIT},
 }
 
 

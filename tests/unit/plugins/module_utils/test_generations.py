@@ -12,7 +12,6 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _generations
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._generations import (
     GenerationError,
     Generations,
@@ -141,7 +140,7 @@ def test_a_directory_that_cannot_be_renamed_is_copied(
             raise OSError(errno.EXDEV, "Invalid cross-device link")
         rename(source, target)
 
-    monkeypatch.setattr(_generations.os, "rename", no_rename)
+    monkeypatch.setattr("os.rename", no_rename)
     host.upgrade("second")
     first = pathlib.Path(f"{host.venv}-generations/1")
     assert (first / "bin" / "python").read_text() == "first"

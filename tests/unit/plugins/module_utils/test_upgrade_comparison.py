@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade_comparison import (
@@ -19,10 +21,9 @@ IMPORT = 'Skipping "ours = ours": ImportError: no NoSuchThing'
 OLD = View("1.6", environments={"one": Seen(["ours.Ours", "trac.wiki.web_ui.WikiModule"])})
 
 
-def view(*components: str, complaints: tuple[str, ...] = (), **seen: object) -> View:
-    return View(
-        "1.7", environments={"one": Seen(list(components), **seen)}, complaints=[*complaints]
-    )  # type: ignore[arg-type]
+def view(*components: str, complaints: tuple[str, ...] = (), **seen: t.Any) -> View:
+    one = Seen(list(components), **seen)
+    return View("1.7", environments={"one": one}, complaints=list(complaints))
 
 
 SAME = ("ours.Ours", "trac.wiki.web_ui.WikiModule")

@@ -17,6 +17,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade_journal imp
     JournalError,
 )
 
+HEAD = '{"version": 1, "run": "r", "old": "o", "new": "n", '
+
 
 @pytest.fixture
 def path(tmp_path: pathlib.Path) -> str:
@@ -64,10 +66,9 @@ def test_writing_is_a_sign_of_life(path: str) -> None:
         "{",
         "[]",
         '{"version": 1}',
-        '{"version": 1, "run": "r", "old": "o", "new": "n", "environments": {}, "phase": "dancing"}',
-        '{"version": 1, "run": "r", "old": "o", "new": "n", "environments": {"a": 1}}',
-        '{"version": 1, "run": "r", "old": "o", "new": "n", '
-        '"environments": {"a": {"copy": "c", "state": "lost"}}}',
+        HEAD + '"environments": {}, "phase": "dancing"}',
+        HEAD + '"environments": {"a": 1}}',
+        HEAD + '"environments": {"a": {"copy": "c", "state": "lost"}}}',
     ],
 )
 def test_a_damaged_one_is_no_way_to_go(path: str, text: str) -> None:

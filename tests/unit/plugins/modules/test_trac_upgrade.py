@@ -130,6 +130,11 @@ class Upgrade:
         pathlib.Path(places["next_plugins"], "ours.py").write_text(source)
         return t.cast("str", places["next"])
 
+    def steps(self, states: t.Sequence[str]) -> None:
+        for state in states:
+            names: Document = {"environments": ["one", "two"]} if state == "copied" else {}
+            self.step(state, **names)
+
     def schemas(self) -> list[str]:
         query = "SELECT value FROM system WHERE name='ours'"
         return [self.host.rows(query, name)[0][0] for name in ("one", "two")]
@@ -257,8 +262,7 @@ def test_a_run_that_was_killed_is_taken_up(upgrade: Upgrade, last: str) -> None:
     """Behind each step: the next run goes back, and then upgrades."""
     before = upgrade.contents()
     upgrade.prepared(plugin(2))
-    for state in STEPS[: STEPS.index(last) + 1]:
-        upgrade.step(state, **({"environments": ["one", "two"]} if state == "copied" else {}))
+    upgrade.steps(STEPS[: STEPS.index(last) + 1])
     assert upgrade.step("prepared", run="next", patience=0)["phase"] not in ("", "verified")
     upgrade.step("resumed", run="next", patience=0)
     upgrade.step("rolled_back", run="next")
@@ -270,8 +274,7 @@ def test_a_run_that_was_killed_is_taken_up(upgrade: Upgrade, last: str) -> None:
 
 def test_a_run_that_was_killed_when_it_was_verified_is_completed(upgrade: Upgrade) -> None:
     upgrade.prepared(plugin(2))
-    for state in ("begun", "copied", "upgraded", "switched", "verified"):
-        upgrade.step(state, **({"environments": ["one", "two"]} if state == "copied" else {}))
+    upgrade.steps([*STEPS[:4], "verified"])
     upgrade.host.execute("INSERT INTO ticket (summary) VALUES ('Later')", "one")
     assert upgrade.step("resumed", run="next", patience=0)["phase"] == "verified"
     refused = upgrade.step("rolled_back", run="next", fails=True)
@@ -291,9 +294,7 @@ def test_a_run_that_may_be_alive_is_left_alone(upgrade: Upgrade) -> None:
     assert "is there already" in upgrade.step("begun", run="other", fails=True)["msg"]
 
 
-def test_a_restoration_that_was_killed_is_repeated(
-    upgrade: Upgrade, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_restoration_that_was_killed_is_repeated(upgrade: Upgrade) -> None:
     """The upgraded state is in the archive already, and nothing is in its place."""
     before = upgrade.contents()
     upgrade.prepared(plugin(2))
