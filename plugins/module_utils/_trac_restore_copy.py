@@ -54,7 +54,10 @@ def restore(path: str, copy: str, rows: t.Mapping[str, int], archive: str) -> st
         with held_directory(parent, f".{name}.restoring-") as fresh:
             _copy_directory(copy, fresh)
             if file is None:
-                os.unlink(_trac_archive.database_in(environment, fresh))
+                dump = _trac_archive.database_in(environment, fresh)
+                os.unlink(dump)
+                with contextlib.suppress(OSError):  # there is more in it
+                    os.rmdir(os.path.dirname(dump))
                 kept = _replace_on_server(environment, fresh, copy, rows, archive)
             else:
                 database = _trac_archive.database_in(environment, fresh)

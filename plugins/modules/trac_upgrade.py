@@ -269,6 +269,7 @@ class Upgrade:
         if state == "begun":
             if journal is not None:
                 raise UpgradeError(f"{self.path} is there already.")
+            os.sync()  # the new virtual environment
             self._write(
                 Journal(
                     run=self.params["run"],
