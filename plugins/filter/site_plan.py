@@ -27,13 +27,17 @@ def _in_words(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
 
 
 def site_scripts(
-    sites: t.Sequence[dict[str, t.Any]], source: str, deployed: t.Mapping[str, str], serving: str
+    sites: t.Sequence[dict[str, t.Any]],
+    source: str,
+    deployed: t.Mapping[str, str],
+    modules: t.Mapping[str, str],
 ) -> list[dict[str, str]]:
     """The files with the scripts of all sites, for module apache_transaction."""
     beside = [
-        {"path": f"{site['directory']}/trac_serving.py", "content": serving, "check": "python"}
+        {"path": f"{site['directory']}/{name}.py", "content": content, "check": "python"}
         for site in sites
         if site["script"] == "generated"
+        for name, content in modules.items()
     ]
     return beside + [
         {

@@ -158,12 +158,13 @@ def per_request(dispatch, pool):
 
 
 def serve_well():
-    """Switch on what the file beside this script has for a process that serves many requests."""
+    """Switch on what the files beside this script have for a process that serves many requests."""
     sys.path.append(SETTINGS["directory"])
     serving = importlib.import_module("trac_serving")
     serving.environments()
     if SETTINGS["reuse"]:
-        serving.keep(os.path.join(SETTINGS["egg_cache"], "templates"))
+        pages = importlib.import_module("trac_pages")
+        pages.keep(os.path.join(SETTINGS["egg_cache"], "templates"))
     if SETTINGS["preload"] or SETTINGS["freeze"]:
         serving.take_care(
             SETTINGS["environment"],

@@ -7,6 +7,7 @@ Preloading: environments are opened when the process starts, before Apache gives
 Freezing: Trac has Python's garbage collector walk all objects of the process at the end of each
 request, which takes longer than making most pages. What stays is taken out of its sight.
 Both are the work of one thread, so that no request waits for them.
+What is kept for pages is in trac_pages.py.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ START_SECONDS = 10.0
 # walking them takes about a millisecond. Not more often than this, because freezing walks all.
 GROWTH_OBJECTS = 2000
 GROWTH_SECONDS = 10.0
+# Python looks for garbage by itself when so many objects more have been made than let go; its own
+# 700 has a long page walked again and again while it is made. Trac looks after each request.
+YOUNG_OBJECTS = 50_000
 # Templates of the pages that a visitor is likely to want first.
 TEMPLATES = ("wiki_view.html", "ticket.html", "report_view.html", "timeline.html", "error.html")
 
@@ -257,63 +261,6 @@ def only_idle(shutdown: t.Callable[..., None]) -> t.Callable[..., None]:
 
 
 @functools.lru_cache(maxsize=None)
-def keep(directory: str) -> None:
-    """Make once for the process what Trac makes on each request. Sites of a process share it.
-
-    :param directory: for compiled templates, which later processes use, too
-    """
-    keep_templates(directory)
-    keep_languages()
-    # Pages are handed over in pieces of 64 KiB instead of 4.
-    importlib.import_module("trac.web.api").Request.CHUNK_SIZE = 65536
-
-
-def keep_templates(directory: str) -> None:
-    """Keep compiled templates in a directory of the account, for all environments and processes."""
-    try:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-    except OSError as error:
-        say(f"compiled templates are not kept: {error}")
-        return
-    cache = importlib.import_module("jinja2").FileSystemBytecodeCache(directory)
-    for module in map(importlib.import_module, ("trac.web.chrome", "trac.web.main")):
-        module.jinja2env = functools.partial(module.jinja2env, bytecode_cache=cache)
-
-
-def keep_languages() -> None:
-    """Look for the languages that Trac speaks once, in its 40 directories, and read each once."""
-    translation = importlib.import_module("trac.util.translation")
-    if not translation.has_babel:
-        return
-    locales = tuple(translation.get_available_locales())
-    translation.get_available_locales = lambda: list(locales)  # callers add to it
-    translation.Translations = kept_translations(translation.Translations)
-
-
-def kept_translations(base: t.Any) -> t.Any:
-    """Babel's translations, which read each file once."""
-
-    class KeptTranslations(base):
-        _read: t.ClassVar[dict[tuple[t.Any, ...], t.Any]] = {}
-
-        @classmethod
-        def load(cls, dirname: t.Any = None, locales: t.Any = None, domain: t.Any = None) -> t.Any:
-            key = (dirname, str(locales), domain)
-            if key not in cls._read:
-                cls._read[key] = super().load(dirname, locales, domain)
-            found = cls._read[key]
-            if not isinstance(found, cls):
-                return found
-            # Trac adds other domains to it: the copy has a list of these of its own, not the texts.
-            copied = cls.__new__(cls)
-            copied.__dict__.update(found.__dict__)
-            copied._domains = dict(found._domains)
-            return copied
-
-    return KeptTranslations
-
-
-@functools.lru_cache(maxsize=None)
 def caretaker() -> Caretaker:
     """The one thread of this process."""
     thread = Caretaker(environments())
@@ -333,4 +280,6 @@ def take_care(
     """
     paths = [environment] if environment else recently_used(parent_directory or "", preload)
     caretaker().freeze |= freeze
+    if freeze:
+        gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
     caretaker().preload(paths[:preload])

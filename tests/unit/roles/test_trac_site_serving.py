@@ -58,8 +58,9 @@ from trac.env import env_cache
 class Site:
     """A site's script beside real environments, run in a Python process for each question."""
 
-    def __init__(self, directory: pathlib.Path) -> None:
+    def __init__(self, directory: pathlib.Path, made: pathlib.Path) -> None:
         self.directory = directory
+        self.made = made
         self.environments = directory / "environments"
         self.errors = ""
 
@@ -82,7 +83,8 @@ class Site:
         script.parent.mkdir(parents=True, exist_ok=True)
         source = (FILES / "trac.wsgi").read_text(encoding="utf-8")
         script.write_text(_site_plan.wsgi_script(source, plan["sites"][0]), encoding="utf-8")
-        shutil.copy(FILES / "trac_serving.py", script.parent)
+        for name in ("trac_pages.py", "trac_serving.py"):
+            shutil.copy(FILES / name, script.parent)
         return script
 
     def ask(self, code: str, **options: object) -> t.Any:
@@ -118,7 +120,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 @pytest.fixture
 def site(made: pathlib.Path, tmp_path: pathlib.Path) -> Site:
     shutil.copytree(made, tmp_path / "environments")
-    return Site(tmp_path)
+    return Site(tmp_path, made)
 
 
 def used(site: Site, name: str, seconds: int) -> None:
@@ -281,10 +283,125 @@ def test_templates_are_compiled_once_for_all_processes(site: Site) -> None:
     assert {path: path.stat().st_mtime_ns for path in files} == files
 
 
+WIKI_TEXT = """= Title = #anchor
+[[PageOutline]] '''bold ''italic''''' WikiStart MissingPage !NotALink #1
+[wiki:WikiStart label] {{{code}}} `x` ticket:2
+||= head =||cell|| http://example.org/?a=1&b=2 r1 [1] {1} <b>&amp; ||
+\u00fc\u4e16 "q" ^s^ ,,t,, ~~u~~ \\\\ next
+ * item #2
+   1. numbered [[br]] attachment:x.txt source:trunk@2 comment:1:ticket:2
+ term:: definition
+> quoted #1
+
+{{{#!html
+<i>raw</i>
+}}}
+----
+last line
+"""
+
+
+def test_wiki_pages_are_the_same_the_second_time(site: Site) -> None:
+    code = f"""
+from trac.test import MockRequest
+from trac.web.chrome import web_context
+from trac.wiki import formatter
+env, = env_cache.values()
+context = web_context(MockRequest(env), "wiki", "WikiStart")
+def pages(text):
+    ways = (formatter.format_to_html, formatter.format_to_oneliner)
+    return [str(way(env, context, text)) for way in ways]
+text = {WIKI_TEXT!r}
+first, second = pages(text), pages(text)
+# What exists is looked up each time.
+from trac.wiki.model import WikiPage
+page = WikiPage(env, "MissingPage")
+page.text = "there"
+page.save("me", "")
+third, changed = pages(text), pages("changed" + text)
+print(json.dumps([first, second, third, changed, hasattr(formatter.re, "matches")]))
+"""
+    off = site.ask(code, environment="one", reuse=False)
+    (site.environments / "one" / "db" / "trac.db").unlink()
+    shutil.copy(site.made / "one" / "db" / "trac.db", site.environments / "one" / "db")
+    on = site.ask(code, environment="one")
+    assert (on.pop(), off.pop()) == (True, False)
+    assert on == off
+    assert on[0] == on[1] != on[2] != on[3]
+
+
+def test_memory_for_wiki_text_is_bounded(site: Site) -> None:
+    code = """
+import trac_pages
+from trac.wiki.parser import WikiParser
+lines, rules = trac_pages.WikiLines(400), WikiParser(*env_cache.values()).rules
+def kept():
+    halves = (lines._new, lines._old)
+    return [line for half in halves for _, _, line in half], sum(
+        1 + len(found) for half in halves for found in half.values())
+sizes, favourite = [], "the line #1 that all want"
+for number in range(1000):
+    assert lines.sub(rules, lambda match: "x", f"a #1 b #{number}") == "a x b x"
+    lines.sub(rules, lambda match: "x", favourite)
+    sizes.append(kept()[1])
+is_kept = favourite in kept()[0]
+long = "y " * 100_000
+for word in "z" + long, "a", "b" + long, "c":
+    lines.sub(rules, lambda match: "x", word)
+print(json.dumps([max(sizes), is_kept, sum(map(len, kept()[0])) < 300_000]))
+"""
+    size, *rest = site.ask(code, environment="one")
+    assert 200 < size < 420
+    assert rest == [True, True]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+def test_dates_are_the_same(site: Site, zone: str) -> None:
+    pytest.importorskip("babel")
+    code = f"""
+os.environ["TZ"] = {zone!r}
+time.tzset()
+import datetime
+from babel import Locale
+from trac.util import datefmt
+datefmt.LocalTimezone._initialize()
+start = datefmt.to_datetime(datetime.datetime(2026, 10, 24, 22, 30, 0, 5), datefmt.utc)
+dates = [start + datetime.timedelta(hours=number) for number in range(6)]
+dates += [date.astimezone(datefmt.timezone("GMT -3:00")) for date in dates]
+zones = [None, datefmt.utc, datefmt.localtz, datefmt.timezone("GMT +2:00")]
+locales = [None, "iso8601", Locale.parse("de"), Locale.parse("en_US")]
+formats = ["short", "full", "iso8601", "%x %X", "iso8601date"]
+write = (datefmt.format_datetime, datefmt.format_date, datefmt.format_time)
+print(json.dumps([[f(date, format, zone, locale) for f in write for date in dates for zone in zones
+                   for locale in locales for format in formats] for _time in range(2)]))
+"""
+    on, off = (site.ask(code, environment="one", reuse=reuse) for reuse in (True, False))
+    assert on[0] == on[1] == off[0]
+    assert len(set(on[0])) > 100
+
+
+def test_templates_find_what_they_found_before(site: Site) -> None:
+    code = """
+import jinja2
+class Thing:
+    items = "attribute"
+    def __getitem__(self, name):
+        return f"item {name}"
+env = jinja2.Environment()
+data = {"d": {"items": 1, "own": 2, "none": None}, "t": Thing(), "l": [3]}
+print(json.dumps([env.from_string("{{" + text + "}}").render(**data) for text in (
+    "d.own", "d.none", "d.missing", "d.items is callable", "d.missing is defined", "d['items']",
+    "t.items", "t.x", "l.count is callable", "d.missing or 4")]))
+"""
+    on, off = (site.ask(code, environment="one", reuse=reuse) for reuse in (True, False))
+    assert on == off
+    assert on[:2] == ["2", "None"]
+
+
 def test_directory_that_cannot_be_written_only_costs_time(site: Site) -> None:
     (site.directory / "cache").write_text("no directory", encoding="utf-8")
     assert site.ask("print(json.dumps(get('/')[0]))", environment="one") == "200"
-    assert "compiled templates are not kept" in site.errors
+    assert "Compiled templates are not kept" in site.errors
 
 
 @pytest.mark.parametrize("on", [True, False])

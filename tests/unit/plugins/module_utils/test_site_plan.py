@@ -286,10 +286,14 @@ class Script:
         monkeypatch.setitem(sys.modules, "trac.web.main", main)
         # What it does is tested with Trac itself, in tests/unit/roles.
         self.served: list[tuple[str, tuple[Any, ...]]] = []
-        serving = types.ModuleType("trac_serving")
-        for function in ("environments", "keep", "take_care"):
-            setattr(serving, function, lambda *given, of=function: self.served.append((of, given)))
-        monkeypatch.setitem(sys.modules, "trac_serving", serving)
+        for module, function in (
+            ("trac_serving", "environments"),
+            ("trac_pages", "keep"),
+            ("trac_serving", "take_care"),
+        ):
+            beside = sys.modules.get(module) or types.ModuleType(module)
+            setattr(beside, function, lambda *given, of=function: self.served.append((of, given)))
+            monkeypatch.setitem(sys.modules, module, beside)
         monkeypatch.setenv("PYTHON_EGG_CACHE", "/nowhere")
         monkeypatch.setenv("TRAC_DB_POOL_SIZE", "")
         monkeypatch.setattr(sys, "path", list(sys.path))
