@@ -62,7 +62,7 @@ def problems(old: View, new: View) -> list[str]:
     found = new_complaints(old, new)
     for name, after in new.environments.items():
         before = old.environments.get(name, Seen([]))
-        if after.failure:
+        if after.failure and not before.failure:
             found.append(f"{name}: {after.failure}")
         found += [
             f"{name}: {component}: {reason}"
@@ -81,6 +81,8 @@ def warnings(old: View, new: View) -> list[str]:
     for name, after in new.environments.items():
         before = old.environments.get(name, Seen([]))
         _lost_plugins, own = _lost(before, after)
+        if after.failure and before.failure:
+            found.append(f"{name}: it cannot be opened now either: {after.failure}")
         if own and not after.failure:
             found.append(f"{name}: this release of Trac has no {', '.join(own)}")
         found += [

@@ -49,6 +49,12 @@ CASES = {
         ["one: no database"],
         [],
     ),
+    "an environment could not be opened before": (
+        View("1.6", environments={"one": Seen([], failure="no server")}),
+        view(failure="no server"),
+        [],
+        ["one: it cannot be opened now either: no server"],
+    ),
     "Trac has less": (
         OLD,
         view("ours.Ours"),
