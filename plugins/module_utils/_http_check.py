@@ -35,6 +35,7 @@ class Check:
     exact_body: str | None = None
     title: str | None = None
     accept: tuple[int, ...] = ()
+    headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +99,7 @@ def fetch(check: Check, timeout: float) -> Answer:
         headers = {
             "Host": check.host or parts.netloc.rpartition("@")[2],
             "Connection": "close",
+            **check.headers,
         }
         connection.request("GET", target, headers=headers)
         response = connection.getresponse()

@@ -67,7 +67,8 @@ Content-Type: text/html; charset=utf-8
 <html lang="en">
 <head><title>Busy</title></head>
 <body>
-<p>This site has more to do than it can at the moment. Please try again in a few seconds.</p>
+<p>This site has more to do than it can at the moment, or is being upgraded. Please try again in a
+few seconds.</p>
 </body>
 </html>
 """

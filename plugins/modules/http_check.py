@@ -70,6 +70,11 @@ options:
         type: list
         elements: int
         default: []
+  headers:
+    description: More headers of each request. Their values are not shown.
+    type: dict
+    default: {}
+    version_added: "0.2.0"
   retries:
     description: How often a check that did not pass is repeated.
     type: int
@@ -170,6 +175,7 @@ def main() -> None:
                     "accept": {"type": "list", "elements": "int", "default": []},
                 },
             },
+            "headers": {"type": "dict", "default": {}, "no_log": True},
             "retries": {"type": "int", "default": 5},
             "delay": {"type": "float", "default": 1},
             "timeout": {"type": "float", "default": 30},
@@ -178,7 +184,14 @@ def main() -> None:
     )
     params = module.params
     checks = [
-        Check(**{**item, "status": tuple(item["status"]), "accept": tuple(item["accept"])})
+        Check(
+            **{
+                **item,
+                "status": tuple(item["status"]),
+                "accept": tuple(item["accept"]),
+                "headers": params["headers"],
+            }
+        )
         for item in params["checks"]
     ]
     results = run_checks(

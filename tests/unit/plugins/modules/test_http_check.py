@@ -56,6 +56,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         status, kind, text = PAGES.get(self.path, (404, "text/plain", ""))
         if self.path == "/host":
             status, text = 200, self.headers["Host"]
+        if self.path == "/word":
+            status, text = 200, self.headers.get("X-Word", "none")
         if self.path == "/slow-start":
             status, text = (503, "") if self.server.failures_left else (200, "up")
             self.server.failures_left = max(0, self.server.failures_left - 1)
@@ -98,6 +100,8 @@ def ask(site: Site, path: str, retries: int = 0, **expected: Any) -> Result:
         ("/private", {"status": (200, 403), "title": "My Project"}),
         ("/hello", {"exact_body": "Hello World!"}),
         ("/host", {"host": "trac.example.org", "exact_body": "trac.example.org"}),
+        ("/word", {"headers": {"X-Word": "let me in"}, "exact_body": "let me in"}),
+        ("/word", {"exact_body": "none"}),
         ("/away", {"status": (302,)}),
         ("/broken", {"title": "My Project", "accept": (500,)}),
     ],

@@ -26,6 +26,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_processes,
     _trac_reconcile,
     _trac_remove,
+    _trac_upgrade_worker,
 )
 from ansible_collections.trac.mod_wsgi.tests.fixtures.environments import compare
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
@@ -405,3 +406,44 @@ def test_an_old_environment_is_adopted(
     assert compare.row_differences(rows, after) == []
     assert compare.checksums(str(path)) == compare.checksums(str(before))
     assert host.one({"name": path.name})["changes"] == []
+
+
+def work(host: Host, what: str, copies: Document) -> Document:
+    """One of the steps of an upgrade; returns what it says about the project."""
+    payload = {
+        "work": what,
+        "names": ["project"],
+        "directory": str(host.directory),
+        "archive": str(host.archive),
+        "live_plugins": None,
+        "plugins": None,
+        "copies": copies,
+    }
+    events = list(_trac_upgrade_worker.run(payload, str(host.archive / "failed")))
+    (done,) = [event for event in events if event["event"] == "done"]
+    return done
+
+
+def test_a_failed_upgrade_goes_back(host: Host, database: Database) -> None:
+    assert host.one(document(database))["created"]
+    database.execute("INSERT INTO ticket (summary) VALUES ('Irreplaceable – ü')")
+    tables = database.tables()
+    ini = host.ini_path().read_bytes()
+    copied = work(host, "copy", {})
+    assert copied["failure"] is None
+    database.execute("CREATE TABLE half_made (number integer)")
+    database.execute("DELETE FROM ticket")
+    host.ini_path().write_bytes(ini + b"[half]\nmade = 1\n")
+    for _again in range(2):  # as after a run that was killed at the end
+        back = work(host, "restore", {"project": copied})
+        assert back["failure"] is None
+        assert database.tables() == tables
+        assert tickets(database) == [("Irreplaceable – ü",)]
+        assert host.ini_path().read_bytes() == ini
+        assert not (host.directory / "project" / "db").exists()
+        assert host.hidden() == []
+    kept = sorted(host.archive.glob("project-*-failed-upgrade"))[0]
+    assert b"made = 1" in (kept / "conf" / "trac.ini").read_bytes()
+    (dump,) = kept.glob("db/*-db-backup.sql*")
+    with gzip.open(dump) if dump.suffix == ".gz" else dump.open("rb") as file:
+        assert b"half_made" in file.read()

@@ -1,0 +1,183 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Trac and its plugins would make of environments under some Python. Nothing is written.
+
+The first half runs under that Python, as the account that owns the environments: it opens each
+of them, makes an instance of every component of a plugin, as the first request does, and asks
+whether an upgrade is needed. The second half compares what was seen under two Pythons.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import re
+import sys
+import tempfile
+import typing as t
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _secrets,
+    _trac_open,
+    _trac_upgrade,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory import (
+    abandoned,
+    held_directory,
+    pattern_of,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import IniFile
+
+Document = t.Dict[str, t.Any]
+
+_SCRATCH = "trac-preflight-"
+# How Trac begins what it logs about a plugin that it cannot load.
+_COMPLAINT = re.compile(r'(?:Skipping "|Failed to load plugin from )')
+_TRACS_OWN = ("trac.", "tracopt.")
+
+
+# Under the Python that is looked at
+
+
+class _Complaints(logging.Handler):
+    """Keeps why plugins are not loaded, of which Trac tells some to the log for debugging only."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if _COMPLAINT.match(message):
+            lines = [line for line in message.splitlines() if line.strip()]
+            # What was raised stands at the end of a traceback.
+            short = lines[0] if len(lines) < 2 else f"{lines[0]} {lines[-1].strip()}"
+            if short not in self.messages:
+                self.messages.append(short)
+
+
+@functools.lru_cache(maxsize=None)
+def _looking_class() -> t.Any:
+    """An environment that is only looked at."""
+
+    class LookingEnvironment(_trac_open.environment_class()):  # type: ignore[misc]
+        abstract = True
+        required = False
+        plugins_loaded: t.ClassVar[set[str]] = set()
+        complaints: t.ClassVar[_Complaints] = _Complaints()
+
+        def setup_log(self) -> None:
+            self.log = logging.Logger("Trac", logging.DEBUG)  # noqa: LOG001  (one of its own)
+            self.log.addHandler(self.complaints)
+
+    return LookingEnvironment
+
+
+def use_plugins(live: str | None, candidate: str | None) -> None:
+    """Have environments that are opened from now on take single-file plugins from elsewhere."""
+    if candidate is None:
+        return
+    kind = _trac_open.environment_class()
+    own = kind.shared_plugins_dir
+
+    def directory(environment: t.Any) -> str:
+        configured = str(own.__get__(environment, type(environment)))
+        return candidate if configured == live else configured
+
+    kind.shared_plugins_dir = property(directory)
+
+
+def redactor_of(path: str) -> _secrets.Redactor:
+    """Keeps the secrets of an environment out of the messages of its database's driver."""
+    redactor = _secrets.Redactor()
+    for option, value in IniFile(os.path.join(path, "conf", "trac.ini")).secrets():
+        redactor.learn(option, value)
+    return redactor
+
+
+def found_environments(directory: str) -> list[str]:
+    """The names of what looks like an environment below a directory."""
+    return sorted(
+        entry.name
+        for entry in os.scandir(directory)
+        if not entry.name.startswith(".")
+        and entry.is_dir()
+        and os.path.isfile(os.path.join(entry.path, "VERSION"))
+    )
+
+
+def _look(path: str, kind: t.Any) -> Document:
+    """One environment. Trac reads trac.ini into memory only, so that nothing can save it."""
+    seen: Document = {"components": [], "broken": {}, "outdated": False, "failure": None}
+    redact: t.Callable[[str], str] = str
+    try:
+        redact = redactor_of(path).redact
+        parser = IniFile(os.path.join(path, "conf", "trac.ini")).parser
+        with _trac_open.opened(kind(path, parser)) as environment:
+            _look_at_components(environment, path, seen)
+            seen["outdated"] = _trac_upgrade.is_outdated(environment)
+    # Whatever a plugin or a database driver raises is the answer.
+    except (Exception, SystemExit) as e:  # noqa: BLE001
+        seen["failure"] = redact(_trac_open.reason(e, path))
+    return seen
+
+
+def _look_at_components(environment: t.Any, path: str, seen: Document) -> None:
+    from trac.core import ComponentMeta
+
+    for component in list(ComponentMeta._components):
+        if not environment.is_enabled(component) or issubclass(component, type(environment)):
+            continue
+        name = f"{component.__module__}.{component.__name__}"
+        seen["components"].append(name)
+        if name.startswith(_TRACS_OWN):
+            continue
+        try:
+            component(environment)
+        except (Exception, SystemExit) as e:  # noqa: BLE001
+            seen["broken"][name] = _trac_open.reason(e, path)
+    seen["components"].sort()
+
+
+def look(payload: t.Mapping[str, t.Any]) -> t.Iterator[Document]:
+    """Look at all environments; yields what was seen, as documents for JSON."""
+    try:
+        import trac
+        from trac.config import UnicodeConfigParser
+
+        use_plugins(payload["live_plugins"], payload["plugins"])
+        kind = _looking_class()
+        with _trac_open.opened(kind("/nonexistent", UnicodeConfigParser(), new=True)):
+            pass
+    # Not only ImportError: an unfit Python or setuptools shows itself in many ways.
+    except (Exception, SystemExit) as e:  # noqa: BLE001
+        yield {"event": "no_trac", "reason": f"{type(e).__name__}: {e}"}
+        return
+    yield {"event": "trac", "version": str(trac.__version__), "prefix": sys.prefix}
+    directory = payload["directory"]
+    names = found_environments(directory) if os.path.isdir(directory) else []
+    for name in names:
+        yield {"event": "begin", "name": name}
+        yield {"event": "seen", "name": name, **_look(os.path.join(directory, name), kind)}
+    yield {"event": "complaints", "messages": kind.complaints.messages}
+    yield {"event": "end"}
+
+
+def serve(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
+    """Look at all environments; writes one JSON document a line."""
+    sys.dont_write_bytecode = True
+    parent = tempfile.gettempdir()
+    abandoned(parent, pattern_of(_SCRATCH))
+    with held_directory(parent, _SCRATCH) as scratch:
+        os.environ["PYTHON_EGG_CACHE"] = os.environ["HOME"] = scratch
+        try:
+            for event in look(payload):
+                output.write(json.dumps(event) + "\n")
+                output.flush()
+        except OSError as e:
+            reason = _trac_open.reason(e, payload["directory"])
+            output.write(json.dumps({"event": "failed", "reason": reason}) + "\n")
+            output.flush()

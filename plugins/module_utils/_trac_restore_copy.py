@@ -1,0 +1,202 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put an environment back as it is in its copy, and keep the state that is replaced.
+
+For a site that is closed: nobody works in the environment meanwhile. A restoration that is killed
+is repeated as a whole, and keeps what it finds once more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import filecmp
+import os
+import shutil
+import sqlite3
+import stat
+import time
+import typing as t
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _trac_archive,
+    _trac_database,
+    _trac_dump,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
+    EnvironmentFailure,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory import (
+    abandoned,
+    held_directory,
+    pattern_of,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import IniFile
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
+    environment_class,
+    opened,
+)
+
+KEPT = "-failed-upgrade"
+_DIRECTORY_MODE = 0o2770
+
+
+def restore(path: str, copy: str, rows: t.Mapping[str, int], archive: str) -> str | None:
+    """Put an environment back; returns where the replaced state is now, None if there was none."""
+    path = os.path.realpath(path)  # where a link leads to, if the environment is one
+    parent, name = os.path.split(path)
+    abandoned(parent, pattern_of(rf"\.{name}\.restoring-"))
+    abandoned(archive, pattern_of(rf"\.{name}\.keeping-"))
+    mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.isdir(path) else _DIRECTORY_MODE
+    with opened(_as_copied(path, copy)) as environment:
+        file = _trac_database.sqlite_file(environment)
+        with held_directory(parent, f".{name}.restoring-") as fresh:
+            _copy_directory(copy, fresh)
+            if file is None:
+                dump = _trac_archive.database_in(environment, fresh)
+                os.unlink(dump)
+                with contextlib.suppress(OSError):  # there is more in it
+                    os.rmdir(os.path.dirname(dump))
+                kept = _replace_on_server(environment, fresh, copy, rows, archive)
+            else:
+                database = _trac_archive.database_in(environment, fresh)
+                _check_sqlite(database, rows)
+                kept = _keep_directory(path, archive)
+                if _trac_database.is_elsewhere(environment):
+                    kept = kept or _new_directory(archive, name)
+                    _replace_file(file, database, kept)
+                os.rename(fresh, path)
+            os.chmod(path, mode)
+    os.sync()
+    return kept
+
+
+def _as_copied(path: str, copy: str) -> t.Any:
+    """The environment with the options that it had when it was copied; nothing saves them."""
+    parser = IniFile(os.path.join(copy, "conf", "trac.ini")).parser
+    return environment_class()(path, parser, new=True)
+
+
+def _copy_directory(source: str, target: str) -> None:
+    """Copy the content of a directory; links stay links."""
+    for entry in os.scandir(source):
+        to = os.path.join(target, entry.name)
+        if entry.is_dir(follow_symlinks=False):
+            shutil.copytree(entry.path, to, symlinks=True)
+        else:
+            shutil.copy2(entry.path, to, follow_symlinks=False)
+
+
+def _check_sqlite(file: str, rows: t.Mapping[str, int]) -> None:
+    """Refuse a database that is not what was copied."""
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        verdict = connection.execute("PRAGMA integrity_check").fetchone()[0]
+        if verdict != "ok":
+            raise EnvironmentFailure(f"{file} is broken: {verdict}")
+        for table, count in rows.items():
+            name = table.replace('"', '""')
+            query = f'SELECT count(*) FROM "{name}"'  # noqa: S608
+            found = connection.execute(query).fetchone()[0]
+            if found != count:
+                raise EnvironmentFailure(
+                    f"{file} has {found} rows in {table}, and had {count} when it was copied"
+                )
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two directories hold the same files."""
+    comparison = filecmp.dircmp(one, other, ignore=[], hide=[])
+    if comparison.left_only or comparison.right_only or comparison.common_funny:
+        return False
+    for name in comparison.common_files:
+        if not filecmp.cmp(os.path.join(one, name), os.path.join(other, name), shallow=False):
+            return False
+    return all(
+        _same(os.path.join(one, name), os.path.join(other, name))
+        for name in comparison.common_dirs
+        if not os.path.islink(os.path.join(one, name))
+    )
+
+
+def _free_name(archive: str, name: str) -> str:
+    while True:
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        path = os.path.join(archive, f"{name}-{stamp}{KEPT}")
+        if not os.path.lexists(path):
+            return path
+        time.sleep(0.1)
+
+
+def _keep_directory(path: str, archive: str) -> str | None:
+    """Move a directory, with the database in it, into the archive."""
+    if not os.path.isdir(path):
+        return None  # moved by a run that was killed then
+    name = os.path.basename(path)
+    kept = _free_name(archive, name)
+    try:
+        os.rename(path, kept)
+    except OSError as e:
+        if e.errno != errno.EXDEV:
+            raise
+        _copy_and_remove(path, kept)
+    os.chmod(kept, 0o700)
+    return kept
+
+
+def _copy_and_remove(path: str, kept: str) -> None:
+    """Move a directory from another file system, or from a layer of a container's image."""
+    archive, name = os.path.dirname(kept), os.path.basename(path)
+    with held_directory(archive, f".{name}.keeping-") as partial:
+        _copy_directory(path, partial)
+        if not _same(path, partial):
+            raise EnvironmentFailure(f"{path} does not stop changing, so that it cannot be kept")
+        os.sync()
+        os.rename(partial, kept)
+    shutil.rmtree(path)
+
+
+def _new_directory(archive: str, name: str) -> str:
+    kept = _free_name(archive, name)
+    os.mkdir(kept, 0o700)
+    return kept
+
+
+def _replace_on_server(
+    environment: t.Any, fresh: str, copy: str, rows: t.Mapping[str, int], archive: str
+) -> str | None:
+    """The database first, which PostgreSQL replaces as a whole or not at all."""
+    path = environment.path
+    name = os.path.basename(path)
+    kept = None
+    if os.path.isdir(path) and _trac_database.has_tables(environment):
+        kept = _trac_archive.hot_copy(environment, name, archive, KEPT).path
+    _trac_dump.load(environment, _trac_archive.database_in(environment, copy), rows)
+    if os.path.isdir(path):
+        with held_directory(os.path.dirname(path), f".{name}.restoring-") as aside:
+            with contextlib.suppress(OSError):  # in a layer of a container's image
+                os.rename(path, os.path.join(aside, name))
+            if os.path.isdir(path):
+                shutil.rmtree(path)  # it is in the archive
+            os.rename(fresh, path)
+    else:
+        os.rename(fresh, path)
+    return kept
+
+
+def _replace_file(file: str, database: str, kept: str) -> None:
+    """Put back an SQLite database that is not in the environment's directory."""
+    if os.path.exists(file):
+        os.makedirs(os.path.join(kept, "db"), exist_ok=True)
+        for end in ("", "-journal", "-wal"):
+            if os.path.exists(file + end):
+                name = f"{os.path.basename(file)}.failed{end}"
+                shutil.copy2(file + end, os.path.join(kept, "db", name))
+    temporary = f"{file}.restored"
+    shutil.copy2(database, temporary)
+    os.sync()
+    for end in ("-journal", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(file + end)
+    os.replace(temporary, file)
+    os.unlink(database)

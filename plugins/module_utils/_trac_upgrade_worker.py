@@ -1,0 +1,143 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copy, upgrade or restore environments, under the Python that is fit for it.
+
+This runs as the account that owns the environments, which are shared among several processes. After
+the first failure nothing more is begun, but for a restoration: what can be restored is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import typing as t
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _trac_archive,
+    _trac_open,
+    _trac_preflight,
+    _trac_processes,
+    _trac_restore_copy,
+    _trac_upgrade,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory import (
+    Busy,
+    abandoned,
+    held_directory,
+    locked,
+    pattern_of,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import IniFile
+
+Document = t.Dict[str, t.Any]
+
+UMASK = 0o007
+LOCK_TIMEOUT = 60.0  # seconds
+_SCRATCH = "trac-upgrade-"
+
+
+class _Work:
+    """One kind of work on several environments."""
+
+    def __init__(self, payload: t.Mapping[str, t.Any], flag: str) -> None:
+        self.flag = None if payload["work"] == "restore" else flag  # a file: something has failed
+        self.directory: str = payload["directory"]
+        self.archive: str = payload["archive"]
+        self.copies: t.Mapping[str, t.Any] = payload.get("copies") or {}
+        self.function: t.Callable[[str, str], Document] = {
+            "copy": self._copy,
+            "upgrade": self._upgrade,
+            "restore": self._restore,
+        }[payload["work"]]
+
+    def one(self, name: str) -> Document:
+        """Work on one environment; a failure stands in the result."""
+        if self.flag and os.path.exists(self.flag):
+            return {"skipped": True, "failure": None}
+        result = self._one(name)
+        if self.flag and result["failure"]:
+            with open(self.flag, "w", encoding="ascii"):
+                pass
+        return result
+
+    def _one(self, name: str) -> Document:
+        path = os.path.join(self.directory, name)
+        redact: t.Callable[[str], str] = str
+        try:
+            # What an upgrade has left may be anything; its copy is as it was.
+            there = self.copies[name]["copy"] if self.copies else path
+            redact = _trac_preflight.redactor_of(there).redact
+            return {"failure": None, **self.function(name, path)}
+        # Whatever a plugin or a database driver raises.
+        except (Exception, SystemExit) as e:  # noqa: BLE001
+            return {"failure": redact(_trac_open.reason(e, path))}
+
+    def _copy(self, name: str, path: str) -> Document:
+        parser = IniFile(os.path.join(path, "conf", "trac.ini")).parser
+        with _trac_open.opened(_trac_open.environment_class()(path, parser)) as environment:
+            copy = _trac_archive.hot_copy(environment, name, self.archive, "-before-upgrade")
+            return {"copy": copy.path, "rows": copy.rows}
+
+    @staticmethod
+    def _upgrade(_name: str, path: str) -> Document:
+        _trac_upgrade.upgrade(path)
+        with _trac_open.opened(_trac_open.environment_class()(path)) as environment:
+            if _trac_upgrade.is_outdated(environment):
+                return {"failure": "it needs to be upgraded even after the upgrade"}
+        return {}
+
+    def _restore(self, name: str, path: str) -> Document:
+        copy = self.copies[name]
+        kept = _trac_restore_copy.restore(path, copy["copy"], copy["rows"], self.archive)
+        return {"kept": kept}
+
+
+def run(
+    payload: t.Mapping[str, t.Any], flag: str, output: int | None = None
+) -> t.Iterator[Document]:
+    """Work on all environments; yields what happens, as documents for JSON."""
+    try:
+        _trac_preflight.use_plugins(payload["live_plugins"], payload["plugins"])
+        _trac_open.load_trac()
+    # Not only ImportError: an unfit Python or setuptools shows itself in many ways.
+    except (Exception, SystemExit) as e:  # noqa: BLE001
+        yield {"event": "no_trac", "reason": f"{type(e).__name__}: {e}"}
+        return
+    work = _Work(payload, flag)
+    names: list[str] = payload["names"]
+    with locked(work.directory, LOCK_TIMEOUT):
+        for event in _trac_processes.work(work.one, names, output):
+            name = names[event.job]
+            if event.death is not None:
+                if work.flag:
+                    with open(work.flag, "w", encoding="ascii"):
+                        pass
+                failure = f"the process that worked on it ended with {event.death}"
+                yield {"event": "done", "name": name, "failure": failure}
+                continue
+            if event.result is None:
+                yield {"event": "begin", "name": name}
+                continue
+            yield {"event": "done", "name": name, **event.result}
+    yield {"event": "end"}
+
+
+def serve(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
+    """Work on all environments; writes one JSON document a line."""
+    os.umask(UMASK)
+    parent = tempfile.gettempdir()
+    abandoned(parent, pattern_of(_SCRATCH))
+    with held_directory(parent, _SCRATCH) as scratch:
+        os.environ["PYTHON_EGG_CACHE"] = os.environ["HOME"] = scratch
+        try:
+            for event in run(payload, os.path.join(scratch, "failed"), output.fileno()):
+                output.write(json.dumps(event) + "\n")
+                output.flush()
+        except (BrokenPipeError, _trac_processes.ReaderGone):
+            raise SystemExit(1) from None
+        except (Busy, OSError) as e:
+            reason = str(e) if isinstance(e, Busy) else _trac_open.reason(e, payload["directory"])
+            output.write(json.dumps({"event": "failed", "reason": reason}) + "\n")
+            output.flush()

@@ -1,0 +1,526 @@
+#!/usr/bin/python
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: trac_upgrade
+short_description: Take the steps of an upgrade of Trac, each with a way back
+version_added: "0.1.0"
+author: "The trac.mod_wsgi maintainers (@trac-mod-wsgi)"
+description:
+  - Takes one step of an upgrade after the other, as C(playbooks/upgrade.yml) asks for them. What
+    has been done stands in a journal, C(upgrade.json) in O(journal_dir), from which a later run
+    knows the way when one is killed.
+  - O(venv) becomes a symbolic link to one of the virtual environments in a directory beside it,
+    whose name ends in C(-generations). None of them is changed by an upgrade.
+  - Environments are copied, upgraded and restored as the account that owns them.
+extends_documentation_fragment:
+  - trac.mod_wsgi._attributes
+attributes:
+  check_mode:
+    support: partial
+    details:
+      - O(state=prepared) looks and changes nothing. All other states do nothing.
+  diff_mode:
+    support: none
+  idempotent:
+    support: partial
+    details:
+      - A step that was broken off can be repeated.
+options:
+  state:
+    description:
+      - V(prepared) makes room for a new virtual environment and says where it belongs. It removes
+        what failed runs have left there, and says whether there is a journal.
+      - V(resumed) takes over the journal of a run that was killed.
+      - V(begun) opens the journal. The sites have to be closed after it.
+      - V(copied) waits until no process of Apache serves Trac any more, and makes a verified copy
+        of each of O(environments) in O(archive_directory).
+      - V(upgraded) upgrades them, databases and wiki pages, with the new virtual environment.
+      - V(switched) puts the new virtual environment into the place of the old one, and its
+        single-file plugins into O(plugins_dir).
+      - V(verified) notes that the sites answer with it. From here on there is no way back.
+      - V(rolled_back) puts the old virtual environment back, and all environments whose upgrade has
+        begun. What they had become is kept in O(archive_directory).
+      - V(committed) closes the journal and removes the virtual environments but the one in use and
+        the one before it. After V(rolled_back) it removes the new one.
+    type: str
+    required: true
+    choices:
+      - prepared
+      - resumed
+      - begun
+      - copied
+      - upgraded
+      - switched
+      - verified
+      - rolled_back
+      - committed
+  run:
+    description: What this run is called, as no other one is.
+    type: str
+    required: true
+  venv:
+    description: The path of the virtual environment.
+    type: path
+    required: true
+  plugins_dir:
+    description: The directory of single-file plugins.
+    type: path
+    required: true
+  environments:
+    description: The names of the environments that have to be upgraded, for O(state=copied).
+    type: list
+    elements: str
+    default: []
+  directory:
+    description: The directory that the environments are in.
+    type: path
+    required: true
+  archive_directory:
+    description: Where copies go. Created with the mode V(0700), for O(user).
+    type: path
+    required: true
+  user:
+    description: The account that owns the environments.
+    type: str
+    required: true
+  accounts:
+    description:
+      - The accounts whose processes of Apache serve Trac, for O(state=copied).
+      - Left out, it is O(user). With embedded sites it is Apache's own account as well.
+    type: list
+    elements: str
+  timeout:
+    description: Seconds that these processes may take to end their requests.
+    type: int
+    default: 90
+  patience:
+    description:
+      - Seconds without a sign of life after which a journal of another run counts as left over from
+        one that was killed.
+    type: int
+    default: 120
+  reason:
+    description: Why it goes back, for the journal, with O(state=rolled_back).
+    type: str
+    default: ""
+  journal_dir:
+    description: Where the journal is kept. Created with the mode V(0700).
+    type: path
+    default: /var/lib/trac-mod-wsgi
+notes:
+  - Variables of the task's C(environment) whose names begin with C(PG) or C(MYSQL_) reach the
+    database's client tools.
+"""
+
+EXAMPLES = r"""
+- name: Make room for a new virtual environment
+  trac.mod_wsgi.trac_upgrade:
+    state: prepared
+    run: "{{ now(utc=true, fmt='%Y%m%dT%H%M%S%f') }}"
+    venv: /opt/trac
+    plugins_dir: /srv/trac/plugins
+    directory: /srv/trac/environments
+    archive_directory: /srv/trac/archive
+    user: trac
+"""
+
+RETURN = r"""
+current:
+  description: The virtual environment in use.
+  type: str
+  returned: O(state=prepared) and O(state=resumed)
+  sample: /opt/trac-generations/1
+next:
+  description: Where the new one belongs.
+  type: str
+  returned: O(state=prepared) and O(state=resumed)
+  sample: /opt/trac-generations/2
+next_plugins:
+  description: Where single-file plugins of the new one belong.
+  type: str
+  returned: O(state=prepared) and O(state=resumed)
+  sample: /opt/trac-generations/2/plugins
+phase:
+  description:
+    - How far an earlier run has come that is not over, or empty.
+    - After C(verified) it has to be completed, otherwise it has to go back.
+  type: str
+  returned: O(state=prepared) and O(state=resumed)
+  sample: ""
+removed:
+  description: What was removed.
+  type: list
+  elements: str
+  returned: success
+environments:
+  description: The environments that are upgraded, and where copies of them are.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    name:
+      description: The name of the environment.
+      type: str
+    state:
+      description: C(copied), C(upgrading) or C(restored).
+      type: str
+    copy:
+      description: Its verified copy from before the upgrade.
+      type: str
+    kept:
+      description: Where its state after the failed upgrade is, or null.
+      type: str
+  sample:
+    - name: project
+      state: upgrading
+      copy: /srv/trac/archive/project-20270131T120000Z-before-upgrade
+      kept:
+"""
+
+import os
+import pwd
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _environment_spec,
+    _field_items,
+    _held_directory,
+    _ini_edit,
+    _old_processes,
+    _secrets,
+    _trac_archive,
+    _trac_database,
+    _trac_dump,
+    _trac_ini,
+    _trac_open,
+    _trac_preflight,
+    _trac_processes,
+    _trac_restore_copy,
+    _trac_upgrade,
+    _trac_upgrade_worker,
+    _upgrade_journal,
+    _worker_process,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._generations import (
+    GenerationError,
+    Generations,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade_journal import (
+    Entry,
+    Journal,
+    JournalError,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_process import (
+    Account,
+    WorkerError,
+)
+
+# The worker's source, dependencies first.
+WORKER_MODULES = (
+    _ini_edit,
+    _secrets,
+    _field_items,
+    _environment_spec,
+    _held_directory,
+    _trac_processes,
+    _trac_open,
+    _trac_ini,
+    _trac_database,
+    _trac_dump,
+    _trac_archive,
+    _trac_upgrade,
+    _trac_preflight,
+    _trac_restore_copy,
+    _trac_upgrade_worker,
+)
+
+Result = t.Dict[str, t.Any]
+
+
+class UpgradeError(Exception):
+    """Why a step could not be taken, in words for the user."""
+
+
+class Upgrade:
+    """One step, from the module's parameters to its result."""
+
+    def __init__(self, params: t.Mapping[str, t.Any], check_mode: bool) -> None:
+        self.params = params
+        self.check_mode = check_mode
+        self.generations = Generations(params["venv"], params["plugins_dir"])
+        self.path = os.path.join(params["journal_dir"], "upgrade.json")
+        self.removed: list[str] = []
+
+    def take(self) -> Result:
+        """Take the step."""
+        state = self.params["state"]
+        journal = _upgrade_journal.read(self.path)
+        if state == "prepared":
+            return self._prepare(journal)
+        if self.check_mode:
+            return {"changed": False}
+        if state == "begun":
+            if journal is not None:
+                raise UpgradeError(f"{self.path} is there already.")
+            os.sync()  # the new virtual environment
+            self._write(
+                Journal(
+                    run=self.params["run"],
+                    old=self.generations.home_of_current(),
+                    new=self.generations.next(),
+                    ticks=_old_processes.started(),
+                )
+            )
+            return self._result()
+        if journal is None:
+            raise UpgradeError(f"No upgrade is under way: there is no {self.path}.")
+        if state == "resumed":
+            self._refuse_living(journal)
+            journal.run = self.params["run"]
+            self._write(journal)
+            self.generations.repair()
+            return self._result(journal, **self._places(journal))
+        if journal.run != self.params["run"]:
+            raise UpgradeError(f"{self.path} belongs to another run.")
+        step: t.Callable[[Journal], None] = getattr(self, f"_{state}")
+        step(journal)
+        return self._result(journal)
+
+    def _result(self, journal: Journal | None = None, **more: object) -> Result:
+        entries = journal.environments if journal else {}
+        return {
+            "changed": True,
+            "removed": self.removed,
+            "environments": [
+                {"name": name, "state": entry.state, "copy": entry.copy, "kept": entry.kept}
+                for name, entry in entries.items()
+            ],
+            **more,
+        }
+
+    def _write(self, journal: Journal) -> None:
+        _upgrade_journal.write(self.path, journal)
+
+    # The steps
+
+    def _prepare(self, journal: Journal | None) -> Result:
+        if journal is None and not self.check_mode:
+            self.removed = self.generations.prepare()
+        elif journal is not None and journal.run != self.params["run"]:
+            self._refuse_living(journal)
+        # The directory alone is no change that somebody would want to hear of.
+        return {**self._result(journal, **self._places(journal)), "changed": bool(self.removed)}
+
+    def _places(self, journal: Journal | None) -> Result:
+        if journal is not None:
+            current, following = journal.old, journal.new
+        else:
+            current, following = self.generations.current(), self.generations.next()
+        return {
+            "phase": journal.phase if journal else "",
+            "current": current,
+            "next": following,
+            "next_plugins": self.generations.plugins_of(following),
+        }
+
+    def _refuse_living(self, journal: Journal) -> None:
+        left = self.params["patience"] - journal.age()
+        if left > 0:
+            raise UpgradeError(
+                "An upgrade by another run is under way: its last sign of life was "
+                f"{journal.age():.0f} seconds ago. Nothing has been changed. If that run was "
+                f"killed, run upgrade.yml again in {left:.0f} seconds; it then takes over."
+            )
+
+    def _copied(self, journal: Journal) -> None:
+        accounts = self.params["accounts"] or [self.params["user"]]
+        uids = {self._account(name).uid for name in accounts}
+        left = _old_processes.wait_until_gone(journal.ticks, uids, self.params["timeout"])
+        if left:
+            raise UpgradeError(
+                f"Processes of Apache ({', '.join(map(str, left))}) still serve requests that "
+                f"began more than {self.params['timeout']} seconds ago."
+            )
+        self._make_archive()
+        for event in self._work("copy", self.params["environments"], self._python()):
+            journal.environments[event["name"]] = Entry(event["copy"], event["rows"])
+            self._write(journal)
+
+    def _upgraded(self, journal: Journal) -> None:
+        names = list(journal.environments)
+        journal.phase = "upgrading"
+        for entry in journal.environments.values():
+            entry.state = "upgrading"
+        self._write(journal)
+        skipped: set[str] = set()
+        try:
+            python = os.path.join(journal.new, "bin", "python")
+            plugins = self.generations.plugins_of(journal.new)
+            for dummy in self._work("upgrade", names, python, plugins=plugins, skipped=skipped):
+                pass
+        except UpgradeError:
+            for name in skipped:  # not begun for certain
+                journal.environments[name].state = "copied"
+            self._write(journal)
+            raise
+
+    def _switched(self, journal: Journal) -> None:
+        journal.phase = "upgrading"
+        self._write(journal)
+        self.generations.take_over()
+        self.generations.save_plugins(journal.old)
+        self.generations.switch(journal.new)
+
+    def _verified(self, journal: Journal) -> None:
+        journal.phase = "verified"
+        self._write(journal)
+
+    def _rolled_back(self, journal: Journal) -> None:
+        if journal.phase == "verified":
+            raise UpgradeError("The upgrade has been verified; there is no way back from there.")
+        journal.reason = self.params["reason"] or journal.reason
+        self._write(journal)
+        # Those of a run that was killed, with the code that is about to go; they have no visitors.
+        uids = {self._account(self.params["user"]).uid}
+        _old_processes.wait_until_gone(_old_processes.started(), uids, self.params["timeout"])
+        if self.generations.current() == journal.new:
+            self.generations.switch(journal.old, back_from=journal.new)
+        failures: list[str] = []
+        copies = {
+            name: {"copy": journal.environments[name].copy, "rows": journal.environments[name].rows}
+            for name in journal.to_restore()
+        }
+        done = self._work("restore", list(copies), self._python(), copies=copies, failures=failures)
+        for event in done:
+            entry = journal.environments[event["name"]]
+            entry.state, entry.kept = "restored", event["kept"]
+            self._write(journal)
+        if failures:
+            raise UpgradeError(" ".join(failures))
+        journal.phase = "rolled_back"
+        self._write(journal)
+
+    def _committed(self, journal: Journal) -> None:
+        if journal.phase not in ("verified", "rolled_back"):
+            raise UpgradeError(f"The upgrade is in the phase {journal.phase}, and not over.")
+        if journal.phase == "verified":
+            self.removed = self.generations.prune([journal.old, journal.new])
+        else:
+            self.removed = self.generations.remove(journal.new)
+        _upgrade_journal.remove(self.path)
+
+    # What they are made of
+
+    def _python(self) -> str:
+        return os.path.join(self.params["venv"], "bin", "python")
+
+    def _account(self, name: str) -> Account:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError as e:
+            raise UpgradeError(f"The account {name} does not exist.") from e
+        return Account(name, entry.pw_uid, entry.pw_gid)
+
+    def _make_archive(self) -> None:
+        path = self.params["archive_directory"]
+        account = self._account(self.params["user"])
+        if not os.path.lexists(path):
+            os.mkdir(path, 0o700)
+            os.chown(path, account.uid, account.gid)
+
+    def _work(
+        self,
+        work: str,
+        names: t.Sequence[str],
+        python: str,
+        plugins: str | None = None,
+        copies: t.Mapping[str, t.Any] | None = None,
+        skipped: set[str] | None = None,
+        failures: list[str] | None = None,
+    ) -> t.Iterator[Result]:
+        """Have the worker work; yields what is done well, and raises at the end what is not."""
+        if not names:
+            return
+        payload = {
+            "work": work,
+            "names": list(names),
+            "directory": self.params["directory"],
+            "archive": self.params["archive_directory"],
+            "live_plugins": self.params["plugins_dir"],
+            "plugins": plugins,
+            "copies": dict(copies or {}),
+        }
+        wrong: list[str] = [] if failures is None else failures
+        working_on: list[str] = []
+        account = self._account(self.params["user"])
+        for event in _worker_process.run(python, account, WORKER_MODULES, payload):
+            kind = event["event"]
+            if kind == "begin":
+                working_on.append(event["name"])
+            elif kind == "done":
+                working_on.remove(event["name"])
+                if event.get("skipped"):
+                    if skipped is not None:
+                        skipped.add(event["name"])
+                elif event["failure"]:
+                    wrong.append(f"{event['name']}: {event['failure']}")
+                else:
+                    yield event
+            elif kind in ("no_trac", "failed", "broken"):
+                at = f" ({' and '.join(working_on)})" if working_on else ""
+                wrong.append(f"To {work} environments failed{at}: {event['reason']}")
+        if wrong and failures is None:
+            raise UpgradeError(f"To {work} environments failed: {'; '.join(wrong)}")
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "state": {
+                "type": "str",
+                "required": True,
+                "choices": [
+                    "prepared",
+                    "resumed",
+                    "begun",
+                    "copied",
+                    "upgraded",
+                    "switched",
+                    "verified",
+                    "rolled_back",
+                    "committed",
+                ],
+            },
+            "run": {"type": "str", "required": True},
+            "venv": {"type": "path", "required": True},
+            "plugins_dir": {"type": "path", "required": True},
+            "environments": {"type": "list", "elements": "str", "default": []},
+            "directory": {"type": "path", "required": True},
+            "archive_directory": {"type": "path", "required": True},
+            "user": {"type": "str", "required": True},
+            "accounts": {"type": "list", "elements": "str"},
+            "timeout": {"type": "int", "default": 90},
+            "patience": {"type": "int", "default": 120},
+            "reason": {"type": "str", "default": ""},
+            "journal_dir": {"type": "path", "default": "/var/lib/trac-mod-wsgi"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = Upgrade(module.params, module.check_mode).take()
+    except (UpgradeError, GenerationError, JournalError, WorkerError) as e:
+        module.fail_json(msg=str(e))
+    except OSError as e:
+        module.fail_json(msg=f"The step {module.params['state']} failed: {e}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
