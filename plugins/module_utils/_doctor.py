@@ -195,7 +195,9 @@ class Examination:
         # A job that has begun may take its time.
         limit = self._left() + payload["job_seconds"]
         try:
-            for event in _worker_process.run(python, account, WORKER_MODULES, payload, limit):
+            for event in _worker_process.run(
+                python, account, WORKER_MODULES, payload, timeout=limit
+            ):
                 kind = event["event"]
                 if kind == "result":
                     self.results.append(Result.from_json(event["result"]))

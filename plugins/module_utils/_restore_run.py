@@ -157,7 +157,9 @@ def _work(settings: Settings, items: list[list[t.Any]], outcome: Outcome) -> Non
     files = [item[1] for item in items]
     done = set()
     account = t.cast(_worker_process.Account, settings.account)
-    for event in _worker_process.run(settings.python, account, WORKER_MODULES, payload, files):
+    for event in _worker_process.run(
+        settings.python, account, WORKER_MODULES, payload, pass_fds=files
+    ):
         if event["event"] == "no_trac":
             outcome.error = f"{settings.python} cannot import Trac: {event['reason']}"
         elif event["event"] == "failed":

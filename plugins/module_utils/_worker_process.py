@@ -137,6 +137,7 @@ def run(
     account: Account,
     modules: t.Sequence[types.ModuleType],
     payload: t.Mapping[str, t.Any],
+    *,
     timeout: float | None = None,
     pass_fds: t.Sequence[int] = (),
 ) -> t.Iterator[Event]:

@@ -94,7 +94,9 @@ def wheel(directory: pathlib.Path, version: str, **parts: object) -> None:
     files = {
         "ours.py": source,
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: Ours\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/WHEEL": (
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        ),
         f"{info}/entry_points.txt": "[trac.plugins]\nours = ours\n",
         f"{info}/top_level.txt": "ours\n",
     }
