@@ -128,7 +128,7 @@ class WikiLines:
     def sub(self, pattern: t.Any, repl: t.Any, string: str, count: int = 0, flags: int = 0) -> str:
         """What re.sub returns."""
         is_syntax = getattr(pattern, "groups", 0) >= WIKI_GROUPS and callable(repl)
-        if count or flags or not is_syntax or type(string) is not str:
+        if count or flags or not is_syntax or string.__class__ is not str:
             return re.sub(pattern, repl, string, count=count, flags=flags)
         parts, end = [], 0
         for match in self.matches(pattern, string):
@@ -184,7 +184,7 @@ def keep_from_looking_twice() -> None:
     look = environment.getattr
 
     def attribute_or_item(self: t.Any, obj: t.Any, attribute: str) -> t.Any:
-        if type(obj) is dict and attribute in obj and attribute not in DICT_NAMES:
+        if obj.__class__ is dict and attribute in obj and attribute not in DICT_NAMES:
             return obj[attribute]
         return look(self, obj, attribute)
 
