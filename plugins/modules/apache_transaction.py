@@ -346,7 +346,7 @@ def main() -> None:
                 "choices": ["present", "committed", "rolled_back"],
                 "default": "present",
             },
-            "token": {"type": "str"},
+            "token": {"type": "str", "no_log": False},
             "files": {
                 "type": "list",
                 "elements": "dict",
