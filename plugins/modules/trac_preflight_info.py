@@ -133,6 +133,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _environment_spec,
     _field_items,
+    _full_disk,
     _held_directory,
     _ini_edit,
     _secrets,
@@ -158,6 +159,7 @@ WORKER_MODULES = (
     _secrets,
     _field_items,
     _environment_spec,
+    _full_disk,
     _held_directory,
     _trac_open,
     _trac_ini,

@@ -191,6 +191,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _environment_spec,
     _field_items,
+    _full_disk,
     _held_directory,
     _ini_edit,
     _old_processes,
@@ -228,6 +229,7 @@ WORKER_MODULES = (
     _secrets,
     _field_items,
     _environment_spec,
+    _full_disk,
     _held_directory,
     _trac_processes,
     _trac_open,

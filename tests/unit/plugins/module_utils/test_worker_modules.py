@@ -13,8 +13,17 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _doctor, _worker_process
-from ansible_collections.trac.mod_wsgi.plugins.modules import trac_environments
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _backup_run,
+    _doctor,
+    _restore_run,
+    _worker_process,
+)
+from ansible_collections.trac.mod_wsgi.plugins.modules import (
+    trac_environments,
+    trac_preflight_info,
+    trac_upgrade,
+)
 
 # Stands behind what is sent, in the place of the module that would begin to work.
 LAST = types.ModuleType("last.last")
@@ -22,7 +31,18 @@ SOURCE = "def serve(payload, output):\n    output.write(payload['word'])\n    ou
 
 
 @pytest.mark.parametrize(
-    "modules", [trac_environments.WORKER_MODULES, _doctor.WORKER_MODULES], ids=["trac", "doctor"]
+    "modules",
+    [
+        pytest.param(module.WORKER_MODULES, id=module.__name__.rpartition(".")[2])
+        for module in (
+            trac_environments,
+            trac_preflight_info,
+            trac_upgrade,
+            _backup_run,
+            _doctor,
+            _restore_run,
+        )
+    ],
 )
 def test_every_module_finds_those_that_it_imports(modules: t.Sequence[types.ModuleType]) -> None:
     task = json.loads(_worker_process.request(modules, {"word": "complete"}))
