@@ -199,7 +199,7 @@ def main() -> None:
             "status_file": {"type": "path", "default": _backup_status.PATH},
             "rsync_target": {"type": "str"},
             "restic_repository": {"type": "str"},
-            "restic_password_file": {"type": "path"},
+            "restic_password_file": {"type": "path", "no_log": False},
         },
         required_by={"restic_repository": "restic_password_file"},
         supports_check_mode=True,
