@@ -23,7 +23,7 @@ CONTENT = b"an archive"
 def written(directory: pathlib.Path, name: str = "project") -> _backup_files.Backup:
     writer = _backup_files.Writer(str(directory), name)
     writer.write(CONTENT)
-    manifest = {"format": 1, "name": name, "rows": {"ticket": 1}}
+    manifest = {"format": 1, "name": name, "rows": {"ticket": 1}, "database": {"kind": "sqlite"}}
     backup = writer.finish(manifest, hashlib.sha256(CONTENT).hexdigest())
     writer.discard()  # does nothing to what is complete
     return backup

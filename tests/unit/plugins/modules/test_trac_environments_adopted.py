@@ -265,8 +265,8 @@ def test_a_journal_that_was_left_behind_is_rolled_back(host: Host, tmp_path: pat
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[trac]\ndatabase = sqlite:db/trac.db\n[trac]\nauto_reload = x\n", "already exists"),
-        ("[trac]\ndatabase = sqlite:db/trac.db\ndatabase = sqlite:db/trac.db\n", "already exists"),
+        ("[trac]\ndatabase = sqlite:db/trac.db\n[trac]\nauto_reload = x\n", "second time"),
+        ("[trac]\ndatabase = sqlite:db/trac.db\ndatabase = sqlite:db/trac.db\n", "second time"),
         ("[trac]\ndatabase = sqlite:db/gone.db\n", "gone.db"),
         ("[trac]\ndatabase = pysqlite:db/trac.db\n", "pysqlite"),
     ],
