@@ -78,12 +78,12 @@ def _class() -> t.Any:
 
         abstract = True
         required = False
-        skipped: t.ClassVar[_Skipped] = _Skipped()
+        heard: t.ClassVar[_Skipped] = _Skipped()
 
         def setup_log(self) -> None:
             super().setup_log()
             self.log.setLevel(logging.DEBUG)
-            self.log.addHandler(self.skipped)
+            self.log.addHandler(self.heard)
 
     return ExaminedEnvironment
 
@@ -96,7 +96,7 @@ def load_trac() -> tuple[str, list[str]]:
 
     with _trac_open.opened(_class()("/nonexistent", UnicodeConfigParser(), new=True)):
         pass
-    return str(trac.__version__), list(_class().skipped.messages)
+    return str(trac.__version__), list(_class().heard.messages)
 
 
 def _is_shared(message: str, directory: str) -> bool:
@@ -152,7 +152,7 @@ class Examination:
             return
         for option, value in ini.secrets():
             self.redactor.learn(option, value)
-        before = len(_class().skipped.messages)
+        before = len(_class().heard.messages)
         try:
             environment = _class()(self.path, ini.proposed({}))
         # A plugin may raise anything when it is loaded.
@@ -161,7 +161,7 @@ class Examination:
             return
         with _trac_open.opened(environment):
             self._facts(environment)
-            self._plugins(environment, _class().skipped.messages[before:])
+            self._plugins(environment, _class().heard.messages[before:])
             if self._database(environment):
                 self._version(environment)
                 self._integrity(environment)

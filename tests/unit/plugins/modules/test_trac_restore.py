@@ -236,7 +236,7 @@ def test_a_damaged_backup_changes_nothing(backed_up: BackupHost, damage: str, wh
             {"database": {"kind": "postgres", "file": "db/trac.db", "schema": "public"}},
             "names another database",
         ),
-        ({"database": None}, "TypeError"),
+        ({"database": None}, "is no manifest of a backup"),
     ],
 )
 def test_a_manifest_that_does_not_fit_changes_nothing(
@@ -427,14 +427,14 @@ def test_the_account_reads_the_archive_and_cannot_write_it(
     run = _worker_process.run
     seen = []
 
-    def watched(*arguments: t.Any) -> t.Any:
-        payload, files = arguments[3], arguments[4]
+    def watched(*arguments: t.Any, pass_fds: t.Any) -> t.Any:
+        payload, files = arguments[3], pass_fds
         assert str(backed_up.backups) not in json.dumps(payload)
         for descriptor in files:
             with pytest.raises(OSError, match="Bad file descriptor"):
                 os.write(descriptor, b"x")
             seen.append(descriptor)
-        return run(*arguments)
+        return run(*arguments, pass_fds=pass_fds)
 
     monkeypatch.setattr(_worker_process, "run", watched)
     assert "failed" not in backed_up.restore(overwrite=True)
