@@ -20,7 +20,7 @@ _EXCEPTION = re.compile(r"^[\w.]+(?:Error|Exception): .+$", re.MULTILINE)
 
 def reason(output: str, venv: str, index: str | None = None) -> str:
     """One sentence about the output of a pip that failed."""
-    where = index or "https://pypi.org/simple"
+    where = index or "that pip is configured for"
     errors = _ERROR.findall(output) or _EXCEPTION.findall(output) or [output.strip()]
     last = errors[-1].strip().splitlines()[-1] if errors[-1].strip() else "it does not say why"
     if _FULL.search(output):

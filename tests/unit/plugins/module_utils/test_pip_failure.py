@@ -27,7 +27,7 @@ Traceback (most recent call last):
 pip._vendor.urllib3.exceptions.ReadTimeoutError: HTTPConnectionPool(host='127.0.0.1', port=8765): \
 Read timed out.
 """
-UNKNOWN = """stdout: Looking in indexes: https://pypi.org/simple
+UNKNOWN = """stdout: Looking in indexes: http://index/simple
 
 :stderr: ERROR: Could not find a version that satisfies the requirement Trac==1.99
 ERROR: No matching distribution found for Trac==1.99
@@ -64,5 +64,6 @@ def test_the_reason_is_found(output: str, words: str) -> None:
     assert "\n" not in found
 
 
-def test_without_an_index_of_ones_own_it_is_the_public_one() -> None:
-    assert "https://pypi.org/simple" in reason(REFUSED, "/opt/trac")
+def test_without_an_index_in_the_inventory_the_hosts_own_counts() -> None:
+    words = "the package index that pip is configured for did not answer"
+    assert words in reason(REFUSED, "/opt/trac")
