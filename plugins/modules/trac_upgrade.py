@@ -23,7 +23,7 @@ attributes:
   check_mode:
     support: partial
     details:
-      - O(state=prepared) looks and changes nothing. All other states do nothing.
+      - O(state=looked) and O(state=prepared) look and change nothing. All other states do nothing.
   diff_mode:
     support: none
   idempotent:
@@ -33,8 +33,10 @@ attributes:
 options:
   state:
     description:
-      - V(prepared) makes room for a new virtual environment and says where it belongs. It removes
-        what failed runs have left there, and says whether there is a journal.
+      - V(looked) says where a new virtual environment belongs, and whether there is a journal.
+        It changes nothing.
+      - V(prepared) says the same, and makes room for a new virtual environment. It removes what
+        failed runs have left there.
       - V(resumed) takes over the journal of a run that was killed.
       - V(begun) opens the journal. The sites have to be closed after it.
       - V(copied) waits until no process of Apache serves Trac any more, and makes a verified copy
@@ -50,6 +52,7 @@ options:
     type: str
     required: true
     choices:
+      - looked
       - prepared
       - resumed
       - begun
@@ -133,24 +136,24 @@ RETURN = r"""
 current:
   description: The virtual environment in use.
   type: str
-  returned: O(state=prepared) and O(state=resumed)
+  returned: O(state=looked), O(state=prepared) and O(state=resumed)
   sample: /opt/trac-generations/1
 next:
   description: Where the new one belongs.
   type: str
-  returned: O(state=prepared) and O(state=resumed)
+  returned: O(state=looked), O(state=prepared) and O(state=resumed)
   sample: /opt/trac-generations/2
 next_plugins:
   description: Where single-file plugins of the new one belong.
   type: str
-  returned: O(state=prepared) and O(state=resumed)
+  returned: O(state=looked), O(state=prepared) and O(state=resumed)
   sample: /opt/trac-generations/2/plugins
 phase:
   description:
     - How far an earlier run has come that is not over, or empty.
     - After C(verified) it has to be completed, otherwise it has to go back.
   type: str
-  returned: O(state=prepared) and O(state=resumed)
+  returned: O(state=looked), O(state=prepared) and O(state=resumed)
   sample: ""
 removed:
   description: What was removed.
@@ -264,8 +267,8 @@ class Upgrade:
         """Take the step."""
         state = self.params["state"]
         journal = _upgrade_journal.read(self.path)
-        if state == "prepared":
-            return self._prepare(journal)
+        if state in ("looked", "prepared"):
+            return self._look(journal, make_room=state == "prepared" and not self.check_mode)
         if self.check_mode:
             return {"changed": False}
         if state == "begun":
@@ -312,11 +315,11 @@ class Upgrade:
 
     # The steps
 
-    def _prepare(self, journal: Journal | None) -> Result:
-        if journal is None and not self.check_mode:
-            self.removed = self.generations.prepare()
-        elif journal is not None and journal.run != self.params["run"]:
+    def _look(self, journal: Journal | None, make_room: bool) -> Result:
+        if journal is not None and journal.run != self.params["run"]:
             self._refuse_living(journal)
+        elif journal is None and make_room:
+            self.removed = self.generations.prepare()
         # The directory alone is no change that somebody would want to hear of.
         return {**self._result(journal, **self._places(journal)), "changed": bool(self.removed)}
 
@@ -489,6 +492,7 @@ def main() -> None:
                 "type": "str",
                 "required": True,
                 "choices": [
+                    "looked",
                     "prepared",
                     "resumed",
                     "begun",

@@ -306,9 +306,10 @@ def test_a_restoration_that_was_killed_is_repeated(upgrade: Upgrade) -> None:
     assert upgrade.contents() == before
 
 
-def test_check_mode_only_looks(upgrade: Upgrade) -> None:
+@pytest.mark.parametrize(("state", "check"), [("looked", False), ("prepared", True)])
+def test_looking_makes_nothing(upgrade: Upgrade, state: str, check: bool) -> None:
     before = sorted(os.listdir(upgrade.venv.parent))
-    places = upgrade.step("prepared", _ansible_check_mode=True)
+    places = upgrade.step(state, _ansible_check_mode=check)
     assert (places["phase"], places["changed"]) == ("", False)
     assert places["current"] == str(upgrade.venv)
     assert sorted(os.listdir(upgrade.venv.parent)) == before
