@@ -14,49 +14,17 @@ import os
 import pwd
 import shutil
 import time
-import types
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _backup_files,
     _backup_push,
     _backup_status,
-    _environment_spec,
-    _field_items,
-    _full_disk,
     _held_directory,
-    _ini_edit,
-    _secrets,
-    _tar_environment,
-    _trac_archive,
     _trac_backup,
-    _trac_database,
-    _trac_dump,
-    _trac_ini,
-    _trac_open,
-    _trac_processes,
     _worker_process,
 )
 
-# The worker's source, dependencies first.
-WORKER_MODULES: tuple[types.ModuleType, ...] = (
-    _ini_edit,
-    _secrets,
-    _field_items,
-    _environment_spec,
-    _full_disk,
-    _held_directory,
-    _backup_files,
-    _tar_environment,
-    _worker_process,
-    _trac_processes,
-    _trac_open,
-    _trac_ini,
-    _trac_database,
-    _trac_dump,
-    _trac_archive,
-    _trac_backup,
-)
 LOCK_TIMEOUT = 60.0  # seconds
 _RESERVE = 16 * 1024 * 1024  # bytes that have to stay free
 
@@ -116,7 +84,7 @@ class _Run:
         }
         python, account = self.settings.python, account_of(self.settings.user)
         try:
-            for event in _worker_process.run(python, account, WORKER_MODULES, payload):
+            for event in _worker_process.run(python, account, _trac_backup, payload):
                 self._take(event, names is None)
         finally:
             if self._receiving and self._receiving[2]:

@@ -17,12 +17,9 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _apache_host,
     _apache_transaction,
     _connection_budget,
-    _database_servers,
     _doctor_apache,
     _doctor_certificate,
     _doctor_configuration,
-    _doctor_environment,
-    _doctor_files,
     _doctor_http,
     _doctor_log,
     _doctor_resources,
@@ -30,20 +27,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _doctor_runtime,
     _doctor_system,
     _doctor_worker,
-    _environment_spec,
-    _field_items,
-    _full_disk,
-    _held_directory,
-    _ini_edit,
     _secrets,
     _site_plan,
-    _trac_archive,
-    _trac_database,
-    _trac_dump,
-    _trac_ini,
-    _trac_open,
-    _trac_processes,
-    _trac_upgrade,
     _worker_process,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import (
@@ -57,28 +42,6 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result impor
 SERVER_ROOT = "/etc/apache2"
 STATE_DIRECTORY = "/var/lib/trac-mod-wsgi"
 
-# Dependencies first.
-WORKER_MODULES = (
-    _ini_edit,
-    _secrets,
-    _field_items,
-    _environment_spec,
-    _full_disk,
-    _held_directory,
-    _trac_processes,
-    _trac_open,
-    _trac_ini,
-    _trac_database,
-    _trac_dump,
-    _trac_archive,
-    _trac_upgrade,
-    _database_servers,
-    _doctor_result,
-    _doctor_runtime,
-    _doctor_files,
-    _doctor_environment,
-    _doctor_worker,
-)
 
 # Seconds.
 _CHECK_SECONDS = 60
@@ -200,7 +163,7 @@ class Examination:
         limit = self._left() + payload["job_seconds"]
         try:
             for event in _worker_process.run(
-                python, account, WORKER_MODULES, payload, timeout=limit
+                python, account, _doctor_worker, payload, timeout=limit
             ):
                 kind = event["event"]
                 if kind == "result":

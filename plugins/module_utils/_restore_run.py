@@ -13,26 +13,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import types
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _backup_files,
     _backup_run,
     _environment_spec,
-    _trac_convert,
     _trac_restore,
-    _trac_upgrade,
     _worker_process,
 )
 
-# The worker's source, dependencies first.
-WORKER_MODULES: tuple[types.ModuleType, ...] = (
-    *_backup_run.WORKER_MODULES,
-    _trac_upgrade,
-    _trac_convert,
-    _trac_restore,
-)
 _AT_ONCE = 100  # open files
 
 
@@ -158,7 +148,7 @@ def _work(settings: Settings, items: list[list[t.Any]], outcome: Outcome) -> Non
     done = set()
     account = t.cast(_worker_process.Account, settings.account)
     for event in _worker_process.run(
-        settings.python, account, WORKER_MODULES, payload, pass_fds=files
+        settings.python, account, _trac_restore, payload, pass_fds=files
     ):
         if event["event"] == "no_trac":
             outcome.error = f"{settings.python} cannot import Trac: {event['reason']}"

@@ -9,8 +9,10 @@ of their own: no file, no argument and no variable that is set here ever holds a
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
+import importlib
 import json
 import os
 import subprocess
@@ -44,6 +46,7 @@ module.serve(document["payload"], output)
 # The worker says one of these when it has ended by its own will.
 LAST_EVENTS = ("end", "failed", "no_trac")
 
+_PACKAGE = __name__.rpartition(".")[0]
 _ERRORS_SHOWN = 20_000  # bytes
 _LARGEST_DATA = 1 << 24  # bytes
 
@@ -63,10 +66,36 @@ class WorkerError(Exception):
     """The worker could not be started, or ended before its work was done."""
 
 
-def _source(module: types.ModuleType) -> list[str]:
-    # Modules may come out of a zip file, so there is no path to read.
-    loader = t.cast(t.Any, module.__loader__)
-    return [module.__name__, loader.get_source(module.__name__)]
+def source(module: types.ModuleType) -> str:
+    """A module's source; it may have come out of a zip file, so there is no path to read."""
+    return t.cast("str", t.cast(t.Any, module.__loader__).get_source(module.__name__))
+
+
+def _imported(module: types.ModuleType) -> t.Iterator[str]:
+    """The names of the modules beside this one that a module imports, wherever in its source."""
+    for node in ast.walk(ast.parse(source(module))):
+        if isinstance(node, ast.ImportFrom) and node.module == _PACKAGE:
+            yield from (f"{_PACKAGE}.{each.name}" for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{_PACKAGE}."):
+            yield t.cast("str", node.module)
+
+
+def with_imports(module: types.ModuleType) -> list[types.ModuleType]:
+    """A module and all beside this one that it needs, each behind those that it imports."""
+    found: list[types.ModuleType] = []
+    seen: set[str] = set()
+
+    def add(name: str) -> None:
+        if name in seen:
+            return
+        seen.add(name)
+        each = importlib.import_module(name)
+        for needed in _imported(each):
+            add(needed)
+        found.append(each)
+
+    add(module.__name__)
+    return found
 
 
 def command(python: str) -> list[str]:
@@ -74,11 +103,10 @@ def command(python: str) -> list[str]:
     return [python, "-I", "-B", "-X", "utf8", "-c", _LOADER]
 
 
-def request(modules: t.Sequence[types.ModuleType], payload: t.Mapping[str, t.Any]) -> bytes:
-    """What a worker reads: its source, dependencies first, and its task."""
-    return json.dumps(
-        {"modules": [_source(module) for module in modules], "payload": payload}
-    ).encode()
+def request(worker: types.ModuleType, payload: t.Mapping[str, t.Any]) -> bytes:
+    """What a worker reads: its source with what it imports, and its task."""
+    modules = [[each.__name__, source(each)] for each in with_imports(worker)]
+    return json.dumps({"modules": modules, "payload": payload}).encode()
 
 
 # Seconds. A server that is stopped, or behind a firewall, would have its clients wait for ever.
@@ -135,7 +163,7 @@ def _killed_after(process: subprocess.Popen[bytes], seconds: float | None) -> t.
 def run(
     python: str,
     account: Account,
-    modules: t.Sequence[types.ModuleType],
+    worker: types.ModuleType,
     payload: t.Mapping[str, t.Any],
     *,
     timeout: float | None = None,
@@ -169,7 +197,7 @@ def run(
             raise WorkerError(f"{python} cannot be run as {account.name}: {e.strerror}") from e
         with process, _killed_after(process, timeout):
             with contextlib.suppress(BrokenPipeError), t.cast(t.IO[bytes], process.stdin) as task:
-                task.write(request(modules, payload))
+                task.write(request(worker, payload))
             last = None
             for event in _events(t.cast(t.IO[bytes], process.stdout)):
                 last = event["event"]

@@ -167,7 +167,7 @@ def ask(params: t.Mapping[str, t.Any]) -> list[_connection_budget.Server]:
     account = _worker_process.Account(params["user"], entry.pw_uid, entry.pw_gid)
     payload = {"directory": params["directory"], "environments": params["environments"]}
     try:
-        events = list(_worker_process.run(params["python"], account, [_database_servers], payload))
+        events = list(_worker_process.run(params["python"], account, _database_servers, payload))
     except _worker_process.WorkerError as e:
         raise NotReady(str(e)) from e
     for event in events:

@@ -57,26 +57,16 @@ files:
 
 import os
 import sys
-import types
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _backup_program,
-    _backup_push,
-    _backup_run,
-    _backup_status,
+    _worker_process,
 )
 
 PROGRAM = "trac-backup"
-_MODULES: tuple[types.ModuleType, ...] = (
-    *_backup_run.WORKER_MODULES,
-    _backup_push,
-    _backup_status,
-    _backup_run,
-    _backup_program,
-)
 _START = """\
 #!{python} -IB
 # Made by the Ansible collection trac.mod_wsgi; changes are overwritten.
@@ -94,11 +84,9 @@ def _files(path: str) -> dict[str, str]:
     # Not the interpreter of this run, which may be gone after an upgrade of the host.
     python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
     files = {PROGRAM: _START.format(python=python, path=path)}
-    for module in _MODULES:
+    for module in _worker_process.with_imports(_backup_program):
         *packages, name = module.__name__.split(".")
-        # Modules may come out of a zip file, so there is no path to read.
-        source = t.cast(t.Any, module.__loader__).get_source(module.__name__)
-        files[os.path.join(*packages, f"{name}.py")] = source
+        files[os.path.join(*packages, f"{name}.py")] = _worker_process.source(module)
         for end in range(1, len(packages) + 1):
             # A package of the same name elsewhere must not win over these.
             files.setdefault(os.path.join(*packages[:end], "__init__.py"), "")

@@ -481,24 +481,10 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _environment_input,
     _environment_spec,
     _field_items,
-    _full_disk,
-    _held_directory,
-    _ini_edit,
     _repositories,
     _secrets,
-    _trac_archive,
-    _trac_database,
-    _trac_dump,
-    _trac_ini,
-    _trac_open,
-    _trac_permissions,
-    _trac_plugins,
-    _trac_processes,
-    _trac_reconcile,
     _trac_remove,
     _trac_repositories,
-    _trac_ticket_fields,
-    _trac_upgrade,
     _trac_worker,
     _tracignore,
     _worker_process,
@@ -512,32 +498,6 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec im
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_process import (
     Account,
     WorkerError,
-)
-
-# The worker's source, dependencies first.
-WORKER_MODULES = (
-    _ini_edit,
-    _secrets,
-    _field_items,
-    _environment_spec,
-    _full_disk,
-    _repositories,
-    _held_directory,
-    _trac_processes,
-    _trac_open,
-    _trac_ini,
-    _trac_database,
-    _trac_dump,
-    _trac_archive,
-    _trac_remove,
-    _trac_upgrade,
-    _trac_plugins,
-    _trac_permissions,
-    _trac_ticket_fields,
-    _trac_repositories,
-    _trac_reconcile,
-    _tracignore,
-    _trac_worker,
 )
 
 
@@ -693,7 +653,7 @@ class Environments:
             "time_limit": self.module.params["time_limit"],
         }
         working_on: list[str] = []
-        for event in _worker_process.run(self.python, account, WORKER_MODULES, payload):
+        for event in _worker_process.run(self.python, account, _trac_worker, payload):
             if event["event"] == "no_trac":
                 raise NotReady(f"{self.python} cannot import Trac: {event['reason']}")
             if event["event"] == "failed":

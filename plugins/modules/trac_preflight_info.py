@@ -131,19 +131,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _environment_spec,
-    _field_items,
-    _full_disk,
-    _held_directory,
-    _ini_edit,
-    _secrets,
-    _trac_archive,
-    _trac_database,
-    _trac_dump,
-    _trac_ini,
-    _trac_open,
     _trac_preflight,
-    _trac_upgrade,
     _upgrade_comparison,
     _worker_process,
 )
@@ -153,29 +141,12 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_process impo
     WorkerError,
 )
 
-# The worker's source, dependencies first.
-WORKER_MODULES = (
-    _ini_edit,
-    _secrets,
-    _field_items,
-    _environment_spec,
-    _full_disk,
-    _held_directory,
-    _trac_open,
-    _trac_ini,
-    _trac_database,
-    _trac_dump,
-    _trac_archive,
-    _trac_upgrade,
-    _trac_preflight,
-)
-
 
 def look(python: str, account: Account, payload: t.Mapping[str, t.Any]) -> View:
     """What is seen with some Python."""
     view = View()
     working_on = ""
-    for event in _worker_process.run(python, account, WORKER_MODULES, payload):
+    for event in _worker_process.run(python, account, _trac_preflight, payload):
         kind = event["event"]
         if kind == "trac":
             view.version, view.prefix = event["version"], event["prefix"]

@@ -192,22 +192,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _environment_spec,
-    _field_items,
-    _full_disk,
-    _held_directory,
-    _ini_edit,
     _old_processes,
-    _secrets,
-    _trac_archive,
-    _trac_database,
-    _trac_dump,
-    _trac_ini,
-    _trac_open,
-    _trac_preflight,
-    _trac_processes,
-    _trac_restore_copy,
-    _trac_upgrade,
     _trac_upgrade_worker,
     _upgrade_journal,
     _worker_process,
@@ -224,26 +209,6 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade_journal imp
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_process import (
     Account,
     WorkerError,
-)
-
-# The worker's source, dependencies first.
-WORKER_MODULES = (
-    _ini_edit,
-    _secrets,
-    _field_items,
-    _environment_spec,
-    _full_disk,
-    _held_directory,
-    _trac_processes,
-    _trac_open,
-    _trac_ini,
-    _trac_database,
-    _trac_dump,
-    _trac_archive,
-    _trac_upgrade,
-    _trac_preflight,
-    _trac_restore_copy,
-    _trac_upgrade_worker,
 )
 
 Result = t.Dict[str, t.Any]
@@ -465,7 +430,7 @@ class Upgrade:
         wrong: list[str] = [] if failures is None else failures
         working_on: list[str] = []
         account = self._account(self.params["user"])
-        for event in _worker_process.run(python, account, WORKER_MODULES, payload):
+        for event in _worker_process.run(python, account, _trac_upgrade_worker, payload):
             kind = event["event"]
             if kind == "begin":
                 working_on.append(event["name"])

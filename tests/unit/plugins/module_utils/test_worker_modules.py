@@ -9,20 +9,18 @@ import json
 import subprocess
 import sys
 import types
-import typing as t
 
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _backup_run,
-    _doctor,
-    _restore_run,
+    _database_servers,
+    _doctor_worker,
+    _trac_backup,
+    _trac_preflight,
+    _trac_restore,
+    _trac_upgrade_worker,
+    _trac_worker,
     _worker_process,
-)
-from ansible_collections.trac.mod_wsgi.plugins.modules import (
-    trac_environments,
-    trac_preflight_info,
-    trac_upgrade,
 )
 
 # Stands behind what is sent, in the place of the module that would begin to work.
@@ -31,21 +29,23 @@ SOURCE = "def serve(payload, output):\n    output.write(payload['word'])\n    ou
 
 
 @pytest.mark.parametrize(
-    "modules",
+    "worker",
     [
-        pytest.param(module.WORKER_MODULES, id=module.__name__.rpartition(".")[2])
+        pytest.param(module, id=module.__name__.rpartition(".")[2])
         for module in (
-            trac_environments,
-            trac_preflight_info,
-            trac_upgrade,
-            _backup_run,
-            _doctor,
-            _restore_run,
+            _database_servers,
+            _doctor_worker,
+            _trac_backup,
+            _trac_preflight,
+            _trac_restore,
+            _trac_upgrade_worker,
+            _trac_worker,
         )
     ],
 )
-def test_every_module_finds_those_that_it_imports(modules: t.Sequence[types.ModuleType]) -> None:
-    task = json.loads(_worker_process.request(modules, {"word": "complete"}))
+def test_every_module_finds_those_that_it_imports(worker: types.ModuleType) -> None:
+    task = json.loads(_worker_process.request(worker, {"word": "complete"}))
+    assert task["modules"][-1][0] == worker.__name__  # the loader has the last one serve
     task["modules"].append([LAST.__name__, SOURCE])
     result = subprocess.run(
         _worker_process.command(sys.executable),

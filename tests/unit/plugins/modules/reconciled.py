@@ -146,7 +146,7 @@ class Child:
             stderr=subprocess.DEVNULL,
         )
         assert self.process.stdin
-        self.process.stdin.write(_worker_process.request(trac_environments.WORKER_MODULES, payload))
+        self.process.stdin.write(_worker_process.request(_trac_worker, payload))
         self.process.stdin.close()
 
     def events(self) -> t.Iterator[Document]:

@@ -23,7 +23,6 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_worker,
     _worker_process,
 )
-from ansible_collections.trac.mod_wsgi.plugins.modules import trac_environments
 
 pytest.importorskip("trac.env")
 
@@ -455,9 +454,7 @@ def test_what_the_account_may_not_read_or_write_is_named_with_the_remedy(
 
     def failure(repository: Document) -> str:
         payload = host.payload(repository)
-        events = list(
-            _worker_process.run(sys.executable, account, trac_environments.WORKER_MODULES, payload)
-        )
+        events = list(_worker_process.run(sys.executable, account, _trac_worker, payload))
         assert events[-1] == {"event": "end"}
         (report,) = (event["report"] for event in events if event["event"] == "report")
         return t.cast("str", report["failure"])
