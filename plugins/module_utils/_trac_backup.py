@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import os
 import shutil
-import tempfile
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
@@ -36,9 +34,9 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory impo
     pattern_of,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import IniFile
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_answers import answering, say
 
 _STAGING = ".backup-"
-_SCRATCH = "trac-backup-"
 _UMASK = 0o077
 _BLOCK = 1 << 20
 _RESERVE = 16 * 1024 * 1024  # bytes that have to stay free
@@ -184,18 +182,14 @@ def load_trac() -> Document | None:
 
 
 def _run(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
-    def say(**document: t.Any) -> None:
-        output.write(json.dumps(document) + "\n")
-        output.flush()
-
     missing = load_trac()
     if missing:
-        say(**missing)
+        say(output, missing)
         return
     names: list[str] | None = payload["environments"]
     if names is None:
         names = environments_in(payload["directory"])
-    say(event="names", names=names)
+    say(output, {"event": "names", "names": names})
     abandoned(payload["staging"], pattern_of(r"\.backup-"))
     with contextlib.ExitStack() as stack:
         staging = payload["staging"]
@@ -206,17 +200,18 @@ def _run(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
             name = names[event.job]
             if event.death is not None:
                 reason = f"the process that worked on it ended with {event.death}"
-                say(event="failure", name=name, reason=reason)
+                say(output, {"event": "failure", "name": name, "reason": reason})
             elif event.result is None:
-                say(event="begin", name=name)
+                say(output, {"event": "begin", "name": name})
             elif "failure" in event.result:
-                say(event="failure", name=name, reason=event.result["failure"])
+                say(output, {"event": "failure", "name": name, "reason": event.result["failure"]})
             else:
                 archive = event.result["archive"]
-                say(event="archive", name=name, manifest=archive and archive["manifest"])
+                manifest = archive and archive["manifest"]
+                say(output, {"event": "archive", "name": name, "manifest": manifest})
                 if archive:
                     _send(archive["file"], output)
-    say(event="end")
+    say(output, {"event": "end"})
 
 
 def _send(path: str, output: t.TextIO) -> None:
@@ -227,22 +222,11 @@ def _send(path: str, output: t.TextIO) -> None:
                 break
             _worker_process.write_data(output, block)
     os.unlink(path)
-    output.write(json.dumps({"event": "sent"}) + "\n")
-    output.flush()
+    say(output, {"event": "sent"})
 
 
 def serve(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
     """Make the archives of all environments; writes events, and the archives between them."""
     os.umask(_UMASK)
-    parent = tempfile.gettempdir()
-    abandoned(parent, pattern_of(_SCRATCH))
-    with held_directory(parent, _SCRATCH) as scratch:
-        os.environ["PYTHON_EGG_CACHE"] = os.environ["HOME"] = scratch
-        try:
-            _run(payload, output)
-        except (BrokenPipeError, _trac_processes.ReaderGone):
-            raise SystemExit(1) from None
-        except OSError as e:
-            reason = _trac_open.reason(e, payload["directory"])
-            output.write(json.dumps({"event": "failed", "reason": reason}) + "\n")
-            output.flush()
+    with answering("backup", output, payload["directory"]):
+        _run(payload, output)

@@ -11,12 +11,10 @@ whether an upgrade is needed. The second half compares what was seen under two P
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import os
 import re
 import sys
-import tempfile
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
@@ -24,16 +22,11 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_open,
     _trac_upgrade,
 )
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory import (
-    abandoned,
-    held_directory,
-    pattern_of,
-)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import IniFile
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_answers import answering, say
 
 Document = t.Dict[str, t.Any]
 
-_SCRATCH = "trac-preflight-"
 # How Trac begins what it logs about a plugin that it cannot load.
 _COMPLAINT = re.compile(r'(?:Skipping "|Failed to load plugin from )')
 _TRACS_OWN = ("trac.", "tracopt.")
@@ -169,15 +162,6 @@ def look(payload: t.Mapping[str, t.Any]) -> t.Iterator[Document]:
 def serve(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
     """Look at all environments; writes one JSON document a line."""
     sys.dont_write_bytecode = True
-    parent = tempfile.gettempdir()
-    abandoned(parent, pattern_of(_SCRATCH))
-    with held_directory(parent, _SCRATCH) as scratch:
-        os.environ["PYTHON_EGG_CACHE"] = os.environ["HOME"] = scratch
-        try:
-            for event in look(payload):
-                output.write(json.dumps(event) + "\n")
-                output.flush()
-        except OSError as e:
-            reason = _trac_open.reason(e, payload["directory"])
-            output.write(json.dumps({"event": "failed", "reason": reason}) + "\n")
-            output.flush()
+    with answering("preflight", output, payload["directory"]):
+        for event in look(payload):
+            say(output, event)

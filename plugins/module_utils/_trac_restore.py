@@ -10,11 +10,9 @@ says that it holds, and appears by a rename. What was in its place is kept in th
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import sqlite3
-import tempfile
 import time
 import typing as t
 
@@ -26,7 +24,6 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_convert,
     _trac_database,
     _trac_dump,
-    _trac_open,
     _trac_processes,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
@@ -36,7 +33,6 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec im
     exists,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory import (
-    Busy,
     abandoned,
     held_directory,
     locked,
@@ -48,10 +44,10 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
     opened,
     reason,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_answers import answering, say
 
 LOCK_TIMEOUT = 60.0  # seconds
 _UMASK = 0o007
-_SCRATCH = "trac-restore-"
 _SUFFIX = "-before-restore"
 _OVERWRITE = "overwrite (trac_restore_overwrite)"
 _RESERVE = 16 * 1024 * 1024  # bytes that have to stay free
@@ -435,17 +431,6 @@ def run(payload: t.Mapping[str, t.Any], output: int | None = None) -> t.Iterator
 def serve(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
     """Restore all environments; writes one JSON document a line."""
     os.umask(_UMASK)
-    parent = tempfile.gettempdir()
-    abandoned(parent, pattern_of(_SCRATCH))
-    with held_directory(parent, _SCRATCH) as scratch:
-        os.environ["PYTHON_EGG_CACHE"] = os.environ["HOME"] = scratch
-        try:
-            for event in run(payload, output.fileno()):
-                output.write(json.dumps(event) + "\n")
-                output.flush()
-        except (BrokenPipeError, _trac_processes.ReaderGone):
-            raise SystemExit(1) from None
-        except (Busy, OSError) as e:
-            why = str(e) if isinstance(e, Busy) else _trac_open.reason(e, payload["directory"])
-            output.write(json.dumps({"event": "failed", "reason": why}) + "\n")
-            output.flush()
+    with answering("restore", output, payload["directory"]):
+        for event in run(payload, output.fileno()):
+            say(output, event)

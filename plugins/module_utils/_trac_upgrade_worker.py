@@ -9,9 +9,7 @@ the first failure nothing more is begun, but for a restoration: what can be rest
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
@@ -23,19 +21,15 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_upgrade,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory import (
-    Busy,
-    abandoned,
-    held_directory,
     locked,
-    pattern_of,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import IniFile
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_answers import answering, say
 
 Document = t.Dict[str, t.Any]
 
 UMASK = 0o007
 LOCK_TIMEOUT = 60.0  # seconds
-_SCRATCH = "trac-upgrade-"
 
 
 class _Work:
@@ -127,17 +121,6 @@ def run(
 def serve(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
     """Work on all environments; writes one JSON document a line."""
     os.umask(UMASK)
-    parent = tempfile.gettempdir()
-    abandoned(parent, pattern_of(_SCRATCH))
-    with held_directory(parent, _SCRATCH) as scratch:
-        os.environ["PYTHON_EGG_CACHE"] = os.environ["HOME"] = scratch
-        try:
-            for event in run(payload, os.path.join(scratch, "failed"), output.fileno()):
-                output.write(json.dumps(event) + "\n")
-                output.flush()
-        except (BrokenPipeError, _trac_processes.ReaderGone):
-            raise SystemExit(1) from None
-        except (Busy, OSError) as e:
-            reason = str(e) if isinstance(e, Busy) else _trac_open.reason(e, payload["directory"])
-            output.write(json.dumps({"event": "failed", "reason": reason}) + "\n")
-            output.flush()
+    with answering("upgrade", output, payload["directory"]) as scratch:
+        for event in run(payload, os.path.join(scratch, "failed"), output.fileno()):
+            say(output, event)

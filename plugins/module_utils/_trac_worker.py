@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import os
-import tempfile
 import time
 import typing as t
 
@@ -36,16 +34,12 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec im
     leftovers,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory import (
-    Busy,
-    abandoned,
-    held_directory,
     locked,
-    pattern_of,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_answers import answering, say
 
 UMASK = 0o007
 LOCK_TIMEOUT = 60.0  # seconds
-_SCRATCH = "trac-environments-"
 
 Document = t.Dict[str, t.Any]
 
@@ -161,17 +155,6 @@ def serve(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
     When the reader is gone the run ends with the environments that it works on.
     """
     os.umask(UMASK)
-    parent = tempfile.gettempdir()
-    abandoned(parent, pattern_of(_SCRATCH))
-    with held_directory(parent, _SCRATCH) as scratch:
-        os.environ["PYTHON_EGG_CACHE"] = os.environ["HOME"] = scratch
-        try:
-            for event in run(payload, output.fileno()):
-                output.write(json.dumps(event) + "\n")
-                output.flush()
-        except (BrokenPipeError, _trac_processes.ReaderGone):
-            raise SystemExit(1) from None
-        except (Busy, OSError) as e:
-            reason = str(e) if isinstance(e, Busy) else _trac_open.reason(e, payload["directory"])
-            output.write(json.dumps({"event": "failed", "reason": reason}) + "\n")
-            output.flush()
+    with answering("environments", output, payload["directory"]):
+        for event in run(payload, output.fileno()):
+            say(output, event)
