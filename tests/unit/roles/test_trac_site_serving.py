@@ -240,6 +240,16 @@ print(json.dumps([gc.get_freeze_count(), len(gc.get_objects())]))
     assert site.ask(code, environment="one", freeze=False) == 0
 
 
+def test_a_long_page_is_not_searched_for_garbage_while_it_is_made(site: Site) -> None:
+    code = """
+before = gc.get_stats()[0]["collections"]
+page = [[] for _number in range(40_000)]
+print(json.dumps(gc.get_stats()[0]["collections"] - before))
+"""
+    assert site.ask(code, environment="one") <= 1
+    assert site.ask(code, environment="one", freeze=False) > 10
+
+
 def test_all_can_be_switched_off(site: Site) -> None:
     code = """
 print(json.dumps([get("/")[0], [thread.name for thread in threading.enumerate()], len(env_cache)]))
