@@ -16,6 +16,7 @@ import types
 import typing as t
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.trac.mod_wsgi.plugins.modules import trac_backup, trac_restore
@@ -54,10 +55,16 @@ class BackupHost:
             "_ansible_diff": True,
             **arguments,
         }
-        with patch_module_args(parameters), pytest.raises(SystemExit):
-            module.main()
-        self.output = self.capsys.readouterr().out
-        result: Document = json.loads(self.output)
+        warnings: list[str] = []
+        with pytest.MonkeyPatch.context() as patch, patch_module_args(parameters):
+            # Ansible's own memory of warnings lasts as long as the process, and is another one when
+            # an earlier test has loaded Ansible's controller.
+            patch.setattr(AnsibleModule, "warn", lambda _self, text: warnings.append(text))
+            with pytest.raises(SystemExit):
+                module.main()
+        printed = self.capsys.readouterr().out
+        self.output = "\n".join([printed, *warnings])
+        result: Document = {**json.loads(printed), "warnings": warnings}
         assert result.get("failed", False) == ("msg" in result)
         return result
 
