@@ -75,6 +75,7 @@ unmet:
 
 import json
 import os
+import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -114,12 +115,22 @@ def main() -> None:
     if not os.path.exists(os.path.join(module.params["path"], "bin", "pip")):
         unmet = [{"requirement": text, "name": "", "installed": None} for text in requirements]
         module.exit_json(changed=False, exists=False, unmet=unmet)
-    rc, out, err = module.run_command(
-        [python, "-I", "-B", "-c", _PROGRAM], data=json.dumps(requirements)
-    )
-    if rc != 0:
-        module.fail_json(msg=f"{python} could not be asked: {err.strip()}", rc=rc)
-    module.exit_json(changed=False, exists=True, unmet=json.loads(out))
+    # Not run_command: it says no more than that writing failed when a broken one ends unread.
+    try:
+        asked = subprocess.run(
+            [python, "-I", "-B", "-c", _PROGRAM],
+            input=json.dumps(requirements),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        module.fail_json(msg=f"{python} could not be asked: {error.strerror}")
+    if asked.returncode != 0:
+        module.fail_json(
+            msg=f"{python} could not be asked: {asked.stderr.strip()}", rc=asked.returncode
+        )
+    module.exit_json(changed=False, exists=True, unmet=json.loads(asked.stdout))
 
 
 if __name__ == "__main__":

@@ -84,5 +84,16 @@ def test_one_that_is_broken_is_named(
     python = tmp_path / "bin" / "python"
     python.write_text("#!/bin/sh\necho broken >&2\nexit 1\n")
     python.chmod(0o755)
-    result = run(tmp_path, ["Trac==1.6"], capsys)
+    # More than a pipe holds: it ends before all of that was written.
+    result = run(tmp_path, ["Trac==1.6"] * 20_000, capsys)
     assert "could not be asked: broken" in result["msg"]
+
+
+def test_one_without_its_python_is_named(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "pip").touch()
+    (tmp_path / "bin" / "python").symlink_to("/nonexistent/python3")
+    result = run(tmp_path, ["Trac==1.6"], capsys)
+    assert "python could not be asked: No such file" in result["msg"]
