@@ -417,6 +417,30 @@ print(json.dumps([env.from_string("{{" + text + "}}").render(**data) for text in
     assert on[:2] == ["2", "None"]
 
 
+@pytest.mark.parametrize("ignore", [None, "# nothing\n", "t*\n# no\n.*\n"])
+def test_index_lists_the_same_projects(site: Site, ignore: str | None) -> None:
+    for name in ("two", ".hidden", "three"):
+        used(site, name, 1)
+    (site.environments / "link").symlink_to("one")
+    (site.environments / "gone").symlink_to("nothing")
+    (site.environments / "file").touch()
+    if ignore is not None:
+        (site.environments / ".tracignore").write_text(ignore, encoding="utf-8")
+    code = """
+from trac.web import main
+isdir, asked = os.path.isdir, []
+os.path.isdir = lambda path: asked.append(path) or isdir(path)
+found = [list(main.get_environments({"trac.env_parent_dir": path}).items()) for path in (
+    sys.argv[-1], sys.argv[-1] + "/./")]
+print(json.dumps([found, get("/")[1], len(asked)]))
+"""
+    code = code.replace("sys.argv[-1]", repr(str(site.environments)))
+    on, off = (site.ask(code, preload=0, reuse=reuse) for reuse in (True, False))
+    assert on[:2] == off[:2]
+    assert {name for name, _path in on[0][0]} >= {"one", "link"}
+    assert on[2] < off[2]
+
+
 def test_directory_that_cannot_be_written_only_costs_time(site: Site) -> None:
     (site.directory / "cache").write_text("no directory", encoding="utf-8")
     assert site.ask("print(json.dumps(get('/')[0]))", environment="one") == "200"
