@@ -21,7 +21,6 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.trac.mod_wsgi.plugins.modules import trac_backup, trac_restore
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
-    PROJECT,
     USER,
     Document,
     Host,
@@ -156,8 +155,7 @@ def use(path: pathlib.Path) -> None:
 
 
 @pytest.fixture
-def station(host: Host, capsys: pytest.CaptureFixture[str]) -> BackupHost:
+def station(created: Host, capsys: pytest.CaptureFixture[str]) -> BackupHost:
     """One environment, in use."""
-    assert host.one(PROJECT)["failure"] is None
-    use(host.directory / "project")
-    return BackupHost(host, capsys)
+    use(created.directory / "project")
+    return BackupHost(created, capsys)
