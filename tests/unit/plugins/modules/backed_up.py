@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -21,7 +22,6 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.trac.mod_wsgi.plugins.modules import trac_backup, trac_restore
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
-    PROJECT,
     USER,
     Document,
     Host,
@@ -33,9 +33,8 @@ PHOTO = bytes(range(256)) * 4000
 class BackupHost:
     """Environments and the modules that back them up and restore them."""
 
-    def __init__(self, host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, host: Host) -> None:
         self.host = host
-        self.capsys = capsys
         self.directory = host.directory
         self.archive = host.archive
         self.backups = host.directory.parent / "backups"
@@ -60,11 +59,11 @@ class BackupHost:
             # Ansible's own memory of warnings lasts as long as the process, and is another one when
             # an earlier test has loaded Ansible's controller.
             patch.setattr(AnsibleModule, "warn", lambda _self, text: warnings.append(text))
-            with pytest.raises(SystemExit):
+            printed = io.StringIO()
+            with pytest.raises(SystemExit), contextlib.redirect_stdout(printed):
                 module.main()
-        printed = self.capsys.readouterr().out
-        self.output = "\n".join([printed, *warnings])
-        result: Document = {**json.loads(printed), "warnings": warnings}
+        self.output = "\n".join([printed.getvalue(), *warnings])
+        result: Document = {**json.loads(printed.getvalue()), "warnings": warnings}
         assert result.get("failed", False) == ("msg" in result)
         return result
 
@@ -156,8 +155,7 @@ def use(path: pathlib.Path) -> None:
 
 
 @pytest.fixture
-def station(host: Host, capsys: pytest.CaptureFixture[str]) -> BackupHost:
+def station(created: Host) -> BackupHost:
     """One environment, in use."""
-    assert host.one(PROJECT)["failure"] is None
-    use(host.directory / "project")
-    return BackupHost(host, capsys)
+    use(created.directory / "project")
+    return BackupHost(created)

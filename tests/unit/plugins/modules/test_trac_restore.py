@@ -28,22 +28,37 @@ from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.backed_up impo
     dump,
     station,
     tree,
+    use,
 )
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
     PROJECT,
     USER,
     Document,
+    Host,
     title,
 )
 
 __all__ = ["station"]
 
 
-@pytest.fixture
-def backed_up(station: BackupHost) -> BackupHost:
-    """A host whose environment has a backup."""
+@pytest.fixture(scope="module")
+def made_with_backup(made: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Everything of a host whose environment has a backup, to be copied."""
+    root = tmp_path_factory.mktemp("made_with_backup")
+    station = BackupHost(Host(root / "environments"))
+    shutil.copytree(made, station.directory)
+    project = station.directory / "project"
+    use(project)
     station.back_up()
-    (station.directory / "project" / "files" / "pipe").unlink()  # holds no data
+    (project / "files" / "pipe").unlink()  # holds no data
+    return root
+
+
+@pytest.fixture
+def backed_up(host: Host, made_with_backup: pathlib.Path) -> BackupHost:
+    """A host whose environment has a backup."""
+    station = BackupHost(host)
+    shutil.copytree(made_with_backup, host.directory.parent, symlinks=True, dirs_exist_ok=True)
     return station
 
 
