@@ -24,6 +24,9 @@ description:
   - A backup of an environment on SQLite can be restored into PostgreSQL or MySQL, with Trac's own
     conversion (Trac 1.6). The tables of plugins move as well if the plugins are installed and
     enabled; otherwise the environment is refused. It is upgraded first if Trac wants it.
+  - A run that is killed while it replaces an environment leaves a mark, because its files and its
+    database may not fit together then. M(trac.mod_wsgi.trac_environments) and
+    M(trac.mod_wsgi.trac_backup) refuse the environment until it has been restored once more.
   - Processes that serve an environment have its former files open. Reload Apache after it has been
     replaced, see M(trac.mod_wsgi.apache_reload).
 extends_documentation_fragment:
