@@ -20,7 +20,11 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _doctor_files, _trac_restore
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _doctor_files,
+    _trac_preflight,
+    _trac_restore,
+)
 from ansible_collections.trac.mod_wsgi.plugins.modules import trac_backup, trac_restore
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
     PROJECT,
@@ -207,6 +211,10 @@ def assert_named(station: BackupHost, name: str) -> None:
     (found,) = _doctor_files.check_restored(str(station.directory / name))
     assert found.status == "failed"
     assert "broken off while it replaced it" in found.seen
+    payload = {"directory": str(station.directory), "live_plugins": None, "plugins": None}
+    looks = [event for event in _trac_preflight.look(payload) if event.get("name") == name]
+    if (station.directory / name).exists():
+        assert "was killed while it replaced" in looks[-1]["failure"]
     assert station.host.snapshot() == before
 
 
