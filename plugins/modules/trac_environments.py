@@ -38,6 +38,8 @@ description:
     of them with the reason.
 extends_documentation_fragment:
   - trac.mod_wsgi._attributes
+  - trac.mod_wsgi._environments
+  - trac.mod_wsgi._environments.group
 attributes:
   check_mode:
     support: full
@@ -324,23 +326,6 @@ options:
     type: list
     elements: str
     default: []
-  directory:
-    description: The directory that the environments are in. It has to exist.
-    type: path
-    required: true
-  python:
-    description: The Python interpreter that has Trac, that of the virtual environment.
-    type: path
-    required: true
-  user:
-    description: The account that owns the environments, and that everything is done as.
-    type: str
-    required: true
-  group:
-    description:
-      - The group of what is created.
-      - If left out, this is the main group of O(user).
-    type: str
   archive_directory:
     description:
       - Where the verified copies are put that are made of environments before they are removed or

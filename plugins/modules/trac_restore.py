@@ -31,6 +31,8 @@ description:
     replaced, see M(trac.mod_wsgi.apache_reload).
 extends_documentation_fragment:
   - trac.mod_wsgi._attributes
+  - trac.mod_wsgi._environments
+  - trac.mod_wsgi._environments.group
 attributes:
   check_mode:
     support: full
@@ -93,24 +95,6 @@ options:
       O(databases[].new_database).
     type: bool
     default: false
-  directory:
-    description: The directory that the environments are in. It has to exist.
-    type: path
-    required: true
-  python:
-    description: The Python interpreter that has Trac, that of the virtual environment.
-    type: path
-    required: true
-  user:
-    description: The account that owns the environments, and that everything but reading
-      O(backup_directory) is done as.
-    type: str
-    required: true
-  group:
-    description:
-      - The group of what is created.
-      - If left out, this is the main group of O(user).
-    type: str
   backup_directory:
     description: Where the backups are.
     type: path
