@@ -17,6 +17,7 @@ description:
   - Says what is lost in comparison with another virtual environment, that which serves them now.
 extends_documentation_fragment:
   - trac.mod_wsgi._attributes
+  - trac.mod_wsgi._environments
 attributes:
   check_mode:
     support: full
@@ -29,23 +30,11 @@ attributes:
   idempotent:
     support: full
 options:
-  directory:
-    description: The directory that the environments are in.
-    type: path
-    required: true
-  python:
-    description: The Python interpreter of the virtual environment that is looked at.
-    type: path
-    required: true
   old_python:
     description:
       - The Python interpreter of the virtual environment that it is compared with.
       - Left out, everything that does not load is a problem.
     type: path
-  user:
-    description: The account that owns the environments, and that everything is done as.
-    type: str
-    required: true
   live_plugins:
     description: The directory of single-file plugins that C(trac.ini) names.
     type: path
