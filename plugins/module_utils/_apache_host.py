@@ -237,7 +237,7 @@ def apache_endpoints(server_root: str = "/etc/apache2") -> list[Endpoint]:
 
 
 def apache_tls_endpoints(server_root: str = "/etc/apache2") -> list[Endpoint]:
-    """Where Apache speaks TLS, once mod_ssl is enabled; Debian's port 443 before it is installed."""
+    """Where Apache speaks TLS once mod_ssl is on; Debian's port 443 before it is installed."""
     text = _text(os.path.join(server_root, "ports.conf"))
     within = "".join(section for section in _IF_MODULE.findall(text) if _OF_TLS.search(section))
     found = [

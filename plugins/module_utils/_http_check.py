@@ -33,7 +33,7 @@ _MANAGED_FALLBACK, _NOT_READY = "Apache Managed Domain Fallback", 503
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """What to ask for, and what the answer has to be. None means: not looked at."""
+    """What to ask for, and what the answer has to be. None, or no status: not looked at."""
 
     name: str
     url: str
@@ -157,7 +157,7 @@ def judge(check: Check, answer: Answer) -> str:
             return wrong
     if answer.status in check.accept or (check.managed_certificate and has_fallback(answer)):
         return ""
-    if answer.status not in check.status:
+    if check.status and answer.status not in check.status:
         wanted = " or ".join(str(status) for status in check.status)
         title = page_title(answer.text)
         seen = f", titled {title!r}" if title else ""

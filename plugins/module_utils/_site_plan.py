@@ -180,6 +180,7 @@ def site_plan(
         "tls": _site_tls.plan(hosts),
         "pools": [_pool(site, apache) for site in completed],
         "checks": _checks(completed, hosts, present, settings),
+        "certificate_checks": _site_tls.certificate_checks(hosts, settings),
         "urls": {site["name"]: _urls(site, settings) for site in completed},
     }
 

@@ -165,7 +165,8 @@ def complete(tls: Site | None, server: str, settings: Site) -> Dict | None:
     return {
         "certificate_file": certificate,
         "key_file": key,
-        "acme": {**acme} if acme else None,
+        "acme": {"directory_url": "", "ca_file": "", **_given(acme)} if acme else None,
+        "is_text": "certificate" in full,
         "redirect": full["redirect"],
         "hsts": int(full["hsts"]),
         "stapling": certificate in settings.get("stapling", ()),
@@ -215,6 +216,23 @@ def checks(hosts: t.Sequence[Dict], settings: Site) -> list[Dict]:
     return found
 
 
+def certificate_checks(hosts: t.Sequence[Dict], settings: Site) -> list[Dict]:
+    """Each virtual host shows its own certificate, as it is on the host now."""
+    fingerprints = settings.get("fingerprints", {})
+    return [
+        {
+            "name": f"certificate of {host['server_name'] or 'the default host'}",
+            # Apache's own words to a path that nobody has: what counts is who speaks.
+            "url": settings["tls_base_url"] + "/.well-known/trac",
+            "host": host["server_name"] or "127.0.0.1",
+            "status": [],
+            "certificate": fingerprints[host["tls"]["certificate_file"]],
+        }
+        for host in hosts
+        if host["tls"] and host["tls"]["certificate_file"] in fingerprints
+    ]
+
+
 def plan(hosts: t.Sequence[Dict]) -> Dict:
     """What Apache needs for all virtual hosts together."""
     served = [host["tls"] for host in hosts if host["tls"]]
@@ -228,13 +246,14 @@ def plan(hosts: t.Sequence[Dict]) -> Dict:
         if host["tls"] and host["tls"]["acme"]
     ]
     return {
-        "modules": (["ssl", "http2"] if served else [])
+        "modules": (["ssl", "headers", "http2"] if served else [])
         + (["rewrite"] if any(tls["redirect"] for tls in served) else [])
         + (["md"] if managed else []),
         "stapling": any(tls["stapling"] for tls in served),
         "managed": managed,
         # Whoever renews a certificate need not know of Apache.
         "files": sorted({tls[key] for tls in served for key in _FILES if tls[key]}),
+        "written": sorted({tls[key] for tls in served for key in _FILES if tls["is_text"]}),
     }
 
 

@@ -51,7 +51,7 @@ options:
           - The C(Host) header, for a virtual host that is reached by its address.
         type: str
       status:
-        description: The accepted status codes.
+        description: The accepted status codes. With none, the status is not looked at.
         type: list
         elements: int
         default: [200]

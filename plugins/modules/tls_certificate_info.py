@@ -103,22 +103,16 @@ stapling:
   type: list
   elements: str
   returned: always
-certificates:
-  description: What each is, in their order.
-  type: list
-  elements: dict
+fingerprints:
+  description: SHA-256 of each certificate, hexadecimal, by its file.
+  type: dict
   returned: always
-  contains:
-    name:
-      description: Its name.
-      type: str
-    certificate:
-      description: Names, issuer and last day; null when it cannot be read.
-      type: str
-      sample: trac.example.org (issued by Example CA, valid until 2030-01-31)
-    fingerprint:
-      description: SHA-256 of it, hexadecimal; null when it cannot be read.
-      type: str
+certificates:
+  description: Names, issuer and last day of each, or null when it cannot be read, by its name.
+  type: dict
+  returned: always
+  sample:
+    the site: trac.example.org (issued by Example CA, valid until 2030-01-31)
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -152,10 +146,8 @@ def main() -> None:
         problems=[f"{one.name}: {words}" for one in verdicts for words in one.problems],
         warnings_found=[f"{one.name}: {words}" for one in verdicts for words in one.warnings],
         stapling=[one.certificate_file for one in verdicts if one.stapling],
-        certificates=[
-            {"name": one.name, "certificate": one.certificate, "fingerprint": one.fingerprint}
-            for one in verdicts
-        ],
+        fingerprints={one.certificate_file: one.fingerprint for one in verdicts if one.fingerprint},
+        certificates={one.name: one.certificate for one in verdicts},
     )
 
 
