@@ -6,9 +6,14 @@
 from __future__ import annotations
 
 import datetime
+import json
+import os
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _certificate
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _certificate,
+    _doctor_configuration,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import (
     FAILED,
     OK,
@@ -58,12 +63,69 @@ def judge(
     return Result(name, OK, f"{path}: {left} days left")
 
 
+def configured(configuration: _doctor_configuration.Configuration, server_root: str) -> list[str]:
+    """The files of certificates that the configuration names."""
+    return [
+        os.path.join(server_root, each.arguments[0])
+        for each in configuration.all("SSLCertificateFile")
+        if each.arguments
+    ]
+
+
+def managed(configuration: _doctor_configuration.Configuration, server_root: str) -> dict[str, str]:
+    """The hosts whose certificates mod_md gets, and the directory where it keeps all of them."""
+    names = [each.arguments[0] for each in configuration.all("MDomain") if each.arguments]
+    for each in configuration.directives:
+        names += [
+            _doctor_configuration.words(rest)[0]
+            for name, rest in each.sections
+            if name == "mdomainset" and rest
+        ]
+    store = os.path.join(server_root, configuration.last("MDStoreDir") or "md")
+    return dict.fromkeys(names, store)
+
+
+def _managed_path(name: str, store: str) -> str:
+    return os.path.join(store, "domains", name, "pubcert.pem")
+
+
+def _why_missing(name: str, store: str) -> str:
+    """What mod_md says of its last attempt; empty when nothing."""
+    try:
+        with open(os.path.join(store, "staging", name, "job.json"), encoding="utf-8") as file:
+            return str(json.load(file)["last"]["detail"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def check_managed(hosts: t.Mapping[str, str]) -> t.Iterator[Result]:
+    """Hosts that mod_md has no certificate for."""
+    for name, store in hosts.items():
+        if not os.path.exists(_managed_path(name, store)):
+            why = _why_missing(name, store)
+            yield Result(
+                "certificate",
+                FAILED,
+                f"mod_md has no certificate for {name}" + (f": {why}" if why else "."),
+                "Apache answers with 503, and with a certificate that no browser trusts.",
+                "The authority has to reach this host at port 80 under that name. See the error "
+                "log; once the certificate has come: systemctl reload apache2",
+            )
+
+
 def check(
-    paths: t.Iterable[str], days: int, now: datetime.datetime | None = None
+    paths: t.Iterable[str],
+    days: int,
+    now: datetime.datetime | None = None,
+    hosts: t.Mapping[str, str] | None = None,
 ) -> t.Iterator[Result]:
+    """The certificates in files, and those of hosts that mod_md looks after."""
     now = now or datetime.datetime.now(datetime.timezone.utc)
-    paths = list(dict.fromkeys(paths))
-    if not paths:
+    hosts = hosts or {}
+    yield from check_managed(hosts)
+    kept = [_managed_path(name, store) for name, store in hosts.items()]
+    paths = list(dict.fromkeys([*paths, *filter(os.path.exists, kept)]))
+    if not paths and not hosts:
         yield Result("certificate", SKIPPED, "Not applicable: no virtual host has a certificate.")
     for path in paths:
         try:

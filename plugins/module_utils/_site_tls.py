@@ -13,6 +13,8 @@ import hashlib
 import re
 import typing as t
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 Dict = t.Dict[str, t.Any]
 Site = t.Mapping[str, t.Any]
 
@@ -37,7 +39,8 @@ def _given(tls: Site) -> Dict:
 
 
 def _full(tls: Site) -> Dict:
-    return {"redirect": True, "hsts": HSTS_SECONDS, **_given(tls)}
+    full = {"redirect": True, "hsts": HSTS_SECONDS, **_given(tls)}
+    return {**full, "redirect": boolean(full["redirect"]), "hsts": int(full["hsts"])}
 
 
 # -- what is wrong ---------------------------------------------------------------------------
@@ -50,6 +53,9 @@ def problems(sites: t.Sequence[tuple[str, Site]]) -> list[str]:
     for where, site in sites:
         server = str(site.get("server_name") or "").lower()
         tls = site.get("tls")
+        if not _is_shaped(tls):
+            found.append(f"{where}.tls, and acme in it, have to be dictionaries.")
+            continue
         if tls is not None:
             found += _site_problems(f"{where}.tls", tls, server)
         settings = {} if tls is None else _full(tls)
@@ -62,6 +68,13 @@ def problems(sites: t.Sequence[tuple[str, Site]]) -> list[str]:
                 f"virtual host ({host}) are served with the same."
             )
     return found
+
+
+def _is_shaped(tls: object) -> bool:
+    """Whether it is what it has to be; the specification takes "key=value" for a dictionary."""
+    if not isinstance(tls, t.Mapping):
+        return tls is None
+    return isinstance(tls.get("acme") or {}, t.Mapping)
 
 
 def _site_problems(where: str, tls: Site, server: str) -> list[str]:
@@ -123,7 +136,7 @@ def _acme_problems(where: str, acme: Site, server: str) -> list[str]:
         found.append(f"{where} needs the server_name of the site: what the certificate is for.")
     if not _MAIL.match(str(acme.get("contact"))):
         found.append(f"{where}.contact is {acme.get('contact')!r}; allowed are addresses of mail.")
-    if acme.get("accept_terms") not in (True, "true", "yes"):
+    if not boolean(acme.get("accept_terms")):
         found.append(
             f"{where}.accept_terms has to be true: the authority gives certificates to those who "
             "accept its terms of service."
@@ -168,7 +181,7 @@ def complete(tls: Site | None, server: str, settings: Site) -> Dict | None:
         "acme": {"directory_url": "", "ca_file": "", **_given(acme)} if acme else None,
         "is_text": "certificate" in full,
         "redirect": full["redirect"],
-        "hsts": int(full["hsts"]),
+        "hsts": full["hsts"],
         "stapling": certificate in settings.get("stapling", ()),
     }
 
