@@ -77,7 +77,7 @@ def main():
         write(directory, name, own, made, issuer)
     # For openssl ocsp: all of them are good.
     (directory / "index.txt").write_text(
-        "".join(f"V\t351231235959Z\t\t{serial:X}\tunknown\t/CN=x\n" for serial in range(16, 32))
+        "".join(f"V\t351231235959Z\t\t{each:X}\tunknown\t/CN={each}\n" for each in range(16, 32))
     )
 
 

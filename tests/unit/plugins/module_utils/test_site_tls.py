@@ -227,7 +227,6 @@ class Rendered:
             trim_blocks=True,
             undefined=jinja2.StrictUndefined,
             autoescape=False,
-            keep_trailing_newline=True,
         )
         self.environment.filters.update(
             {
@@ -279,6 +278,7 @@ def test_plain_sites_stay_what_they_were(rendered: Rendered) -> None:
     text = rendered(plan(site(None)))
     for word in ("SSL", "MD", "Rewrite", "443", "Strict", "Protocols"):
         assert word not in text
+    assert "\n\n\n" not in text
     assert text.count("<VirtualHost *:80>") == 1
 
 
