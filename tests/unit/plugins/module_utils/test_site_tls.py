@@ -291,6 +291,8 @@ def test_a_site_with_a_certificate(name: str, rendered: Rendered) -> None:
     assert secure["sslcertificatekeyfile"] == (FILES["key_file"],)
     assert secure["sslprotocol"] == ("-all", "+TLSv1.2", "+TLSv1.3")
     assert secure["protocols"] == ("h2", "http/1.1")
+    assert ("setenvifexpr" in secure) == (name == "000-trac.conf.j2")
+    assert "setenvifexpr" not in plain
     assert "sslusestapling" not in secure
     assert plain["rewriterule"] == ("^", "https://%{SERVER_NAME}%1", "[R=308,NE,L]")
     assert plain["servername"] == ("trac.example.org",)
