@@ -115,7 +115,8 @@ def _load(certificate: str, key: str, place: str, key_place: str) -> t.Iterator[
         reason = getattr(e, "reason", None) or ""
         if asked:
             yield f"{key_place} has a passphrase, which nobody would tell Apache."
-        elif "MISMATCH" in reason:
+        # The second where the key is of another kind.
+        elif "MISMATCH" in reason or reason == "NO_CERTIFICATE_ASSIGNED":
             yield (
                 f"{key_place} is not the key of {place}. The first certificate of the file has to "
                 "be the server's own, and its issuers' follow."

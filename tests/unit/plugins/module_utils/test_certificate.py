@@ -10,6 +10,8 @@ import pathlib
 import typing as t
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _certificate,
@@ -108,12 +110,22 @@ def test_a_good_pair_as_text_leaves_nothing_behind(files: Files) -> None:
 
 
 OTHER = certificates.make("trac.example.org")
+RSA_KEY = (
+    rsa.generate_private_key(65537, 2048)
+    .private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    .decode()
+)
 
 
 @pytest.mark.parametrize(
     ("certificate", "key", "words"),
     [
         (PAIR.pem, OTHER.key(), "is not the key of"),
+        (PAIR.pem, RSA_KEY, "is not the key of"),
         (AUTHORITY.pem + PAIR.pem, PAIR.key(), "the server's own, and its issuers' follow"),
         (PAIR.pem, PAIR.key("secret"), "has a passphrase"),
         (PAIR.pem, "", "it holds no key in PEM format"),
