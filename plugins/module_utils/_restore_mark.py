@@ -17,6 +17,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory impo
     abandoned,
     pattern_of,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._sync import sync_directory
 
 _MARK = "replacing"
 _HIDDEN = pattern_of(r"\..+\.restoring-")
@@ -31,15 +32,7 @@ def set_mark(holder: str) -> None:
     finally:
         os.close(descriptor)
     for directory in (holder, os.path.dirname(holder)):
-        _sync(directory)
-
-
-def _sync(directory: str) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_directory(directory)
 
 
 def unfinished(directory: str) -> dict[str, str]:
