@@ -20,15 +20,7 @@ description:
   - Has to run as root; other users do not see whose ports they are.
 extends_documentation_fragment:
   - trac.mod_wsgi._attributes
-attributes:
-  check_mode:
-    support: full
-    details: This module only reads.
-  diff_mode:
-    support: N/A
-    details: This module only reads.
-  idempotent:
-    support: full
+  - trac.mod_wsgi._attributes.read_only
 options: {}
 """
 
@@ -49,7 +41,7 @@ endpoints:
   returned: always
   type: list
   elements: dict
-  contains:
+  contains: &endpoint
     address:
       description: The address, empty for all of them.
       type: str
@@ -70,20 +62,7 @@ tls_endpoints:
   type: list
   elements: dict
   version_added: "0.3.0"
-  contains:
-    address:
-      description: The address, empty for all of them.
-      type: str
-      returned: always
-    port:
-      description: The port.
-      type: int
-      returned: always
-    url:
-      description: The URL under which a program on this host reaches it.
-      type: str
-      returned: always
-      sample: https://127.0.0.1
+  contains: *endpoint
 tls_taken:
   description: What a process other than Apache holds of these, as in RV(taken).
   returned: always

@@ -19,17 +19,7 @@ description:
   - All checks run before the module fails, so that its message names every one that did not pass.
 extends_documentation_fragment:
   - trac.mod_wsgi._attributes
-attributes:
-  check_mode:
-    support: full
-    details:
-      - Only reads, and does the same in check mode.
-  diff_mode:
-    support: none
-    details:
-      - Changes nothing.
-  idempotent:
-    support: full
+  - trac.mod_wsgi._attributes.read_only
 options:
   checks:
     description:

@@ -17,18 +17,8 @@ description:
   - Says what is lost in comparison with another virtual environment, that which serves them now.
 extends_documentation_fragment:
   - trac.mod_wsgi._attributes
+  - trac.mod_wsgi._attributes.read_only
   - trac.mod_wsgi._environments
-attributes:
-  check_mode:
-    support: full
-    details:
-      - Only reads, and does the same in check mode.
-  diff_mode:
-    support: none
-    details:
-      - Changes nothing.
-  idempotent:
-    support: full
 options:
   old_python:
     description:

@@ -17,6 +17,7 @@ import typing as t
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_plan
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import SETTINGS
 
 pytest.importorskip("trac")
 from trac.env import Environment
@@ -66,16 +67,11 @@ class Site:
 
     def script(self, **options: object) -> pathlib.Path:
         settings = {
+            **SETTINGS,
             "dir": str(self.directory / "sites"),
-            "marker": ".mine",
             "cache_dir": str(self.directory / "cache"),
             "environments_dir": str(self.environments),
-            "user": "trac",
-            "apache_user": "www-data",
             "hello_world_path": "",
-            "host": "localhost",
-            "port": 80,
-            "base_url": "http://127.0.0.1",
         }
         there = [{"name": path.name} for path in self.environments.iterdir()]
         plan = _site_plan.site_plan([{"name": "a", **options}], there, settings)

@@ -20,26 +20,12 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _site_tls,
 )
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins import certificates
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import SETTINGS
 
 PAIR = certificates.make("trac.example.org")
 FILES = {"certificate_file": "/etc/ssl/trac.pem", "key_file": "/etc/ssl/private/trac.key"}
 TEXT = {"certificate": PAIR.pem, "key": PAIR.key()}
 ACME = {"acme": {"contact": "anna@example.org", "accept_terms": True}}
-SETTINGS = {
-    "dir": "/srv/trac/sites",
-    "marker": ".mine",
-    "cache_dir": "/var/cache/trac",
-    "environments_dir": "/srv/trac/environments",
-    "user": "trac",
-    "apache_user": "www-data",
-    "hello_world_path": "/hello-world",
-    "host": "localhost",
-    "port": 80,
-    "base_url": "http://127.0.0.1",
-    "tls_port": 443,
-    "tls_base_url": "https://127.0.0.1",
-    "tls_dir": "/etc/ssl/trac",
-}
 
 
 def site(tls: object, **keys: t.Any) -> dict[str, t.Any]:
