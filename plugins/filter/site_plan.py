@@ -10,7 +10,10 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_plan
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _site_authentication,
+    _site_plan,
+)
 
 
 def _in_words(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
@@ -59,6 +62,7 @@ class FilterModule:
         return {
             "apache_argument": _in_words(_site_plan.apache_argument),
             "python_literal": _in_words(_site_plan.python_literal),
+            "site_logins": _site_authentication.logins,
             "site_plan": _in_words(_site_plan.site_plan),
             "site_scripts": _in_words(site_scripts),
         }

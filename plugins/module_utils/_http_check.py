@@ -35,6 +35,7 @@ class Check:
     exact_body: str | None = None
     title: str | None = None
     accept: tuple[int, ...] = ()
+    location: str | None = None
     headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -43,6 +44,7 @@ class Answer:
     status: int
     body: bytes
     charset: str = "utf-8"
+    location: str = ""
 
     @property
     def text(self) -> str:
@@ -104,7 +106,8 @@ def fetch(check: Check, timeout: float) -> Answer:
         connection.request("GET", target, headers=headers)
         response = connection.getresponse()
         charset = response.headers.get_content_charset("utf-8")
-        return Answer(response.status, response.read(_LONGEST_BODY_BYTES), charset)
+        body = response.read(_LONGEST_BODY_BYTES)
+        return Answer(response.status, body, charset, response.headers.get("Location", ""))
     finally:
         connection.close()
 
@@ -118,6 +121,9 @@ def judge(check: Check, answer: Answer) -> str:
         title = page_title(answer.text)
         seen = f", titled {title!r}" if title else ""
         return f"answered with status {answer.status}{seen}; expected {wanted}"
+    if check.location is not None and check.location not in answer.location:
+        seen = _shorten(answer.location)
+        return f"leads to {seen}, in which {_shorten(check.location)} does not occur"
     text = answer.text
     if check.exact_body is not None and text != check.exact_body:
         return f"answered {_shorten(text)}; expected exactly {_shorten(check.exact_body)}"

@@ -70,6 +70,15 @@ options:
         type: list
         elements: int
         default: []
+      location:
+        description: Text that occurs in the header C(Location), where the answer leads elsewhere.
+        type: str
+        version_added: "0.2.0"
+      headers:
+        description: More headers of this request. O(headers) comes first.
+        type: dict
+        default: {}
+        version_added: "0.2.0"
   headers:
     description: More headers of each request. Their values are not shown.
     type: dict
@@ -173,6 +182,8 @@ def main() -> None:
                     "exact_body": {"type": "str"},
                     "title": {"type": "str"},
                     "accept": {"type": "list", "elements": "int", "default": []},
+                    "location": {"type": "str"},
+                    "headers": {"type": "dict", "default": {}},
                 },
             },
             "headers": {"type": "dict", "default": {}, "no_log": True},
@@ -189,7 +200,7 @@ def main() -> None:
                 **item,
                 "status": tuple(item["status"]),
                 "accept": tuple(item["accept"]),
-                "headers": params["headers"],
+                "headers": {**item["headers"], **params["headers"]},
             }
         )
         for item in params["checks"]

@@ -66,6 +66,7 @@ options:
       - site_answers
       - site_title
       - site_login
+      - site_private
       - certificate
       - disk_space
       - memory
@@ -132,6 +133,11 @@ options:
         type: str
         choices: [enabled, disabled, per_request]
         default: enabled
+      authentication:
+        description:
+          - How Apache asks for logins there, as in the argument O(trac.mod_wsgi.trac_site#role:trac_site_sites) of role
+            P(trac.mod_wsgi.trac_site#role). Only what is private is looked at.
+        type: dict
       script:
         description: Which script serves it.
         type: str
@@ -293,6 +299,7 @@ def main() -> None:
                         "choices": ["enabled", "disabled", "per_request"],
                         "default": "enabled",
                     },
+                    "authentication": {"type": "dict"},
                     "script": {
                         "type": "str",
                         "choices": ["generated", "deployed"],

@@ -197,10 +197,20 @@ def application(environ, start_response):
     environ["trac.env_path"] = SETTINGS["environment"] or ""
     environ["trac.env_parent_dir"] = SETTINGS["parent_directory"] or ""
     environ.pop("trac.env_paths", None)
+    if SETTINGS["private_environments"] and not environ.get("PATH_INFO", "").strip("/"):
+        environ["trac.env_parent_dir"] = ""
+        environ["trac.env_paths"] = public_environments()
     environ["trac.locale"] = LOCALE
     if "REMOTE_USER" in environ:
         environ["REMOTE_USER"] = decoded(environ["REMOTE_USER"])
     return dispatch_request(environ, start_response)
+
+
+def public_environments():
+    """The paths of the environments that the index may show to everybody."""
+    main = importlib.import_module("trac.web.main")
+    found = main.get_environments({"trac.env_parent_dir": SETTINGS["parent_directory"]})
+    return [path for name, path in found.items() if name not in SETTINGS["private_environments"]]
 
 
 def decoded(name):
