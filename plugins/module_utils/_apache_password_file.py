@@ -17,6 +17,7 @@ import hmac
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import tempfile
 import typing as t
@@ -117,19 +118,28 @@ def _hashed(password: str) -> str:
     return value
 
 
+def find_htpasswd() -> str | None:
+    """The path of Apache's program for password files, or None where it is not installed."""
+    return shutil.which("htpasswd", path=f"{os.environ.get('PATH', '')}:{os.defpath}")
+
+
 def _htpasswd(options: t.Sequence[str], password: str) -> subprocess.CompletedProcess[bytes]:
+    program = find_htpasswd()
+    if program is None:
+        msg = "htpasswd is not installed; Debian's package apache2-utils has it."
+        raise PasswordFileError(msg)
     try:
         return subprocess.run(
-            ["htpasswd", *options],
+            [program, *options],
             input=password.encode("utf-8") + b"\n",
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+            env={"LC_ALL": "C"},
             timeout=_SECONDS,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as e:
-        msg = f"htpasswd (Debian's package apache2-utils) cannot be run: {e}"
+        msg = f"{program} cannot be run: {e}"
         raise PasswordFileError(msg) from e
 
 

@@ -246,10 +246,11 @@ def site_problems(where: str, site: Site, environments: t.Collection[str]) -> Pr
     if kind == "openid_connect" and given.get("realm"):
         problems.append(f"{where}.realm is for the types 'basic' and 'digest' only; leave it out.")
     realm = str(given.get("realm") or "")
-    if _CONTROL.search(realm) or re.search(r'["\\:]|[$%]\{', realm):
+    # Newer Apaches take it for an expression.
+    if _CONTROL.search(realm) or re.search(r'["\\:]|[$%]\{|\$\d', realm):
         problems.append(
             f"{where}.realm is {realm!r}; allowed is text of one line without the characters "
-            "'\"', '\\' and ':', and without '${' and '%{'."
+            "'\"', '\\' and ':', and without '${', '%{' and '$' before a digit."
         )
     problems += _private_problems(where, site, environments)
     for index, group in enumerate(given.get("groups") or []):
@@ -265,13 +266,17 @@ def _private_problems(where: str, site: Site, environments: t.Collection[str]) -
     where = f"{where}.private_environments"
     if site.get("environment") or given.get("scope") == "site":
         return [
-            f"{where} is for sites that serve a directory of environments, with scope 'login'. "
-            "Of a single environment, and with scope 'site', everything is private."
+            (
+                f"{where} is for sites that serve a directory of environments, with scope 'login'. "
+                "Of a single environment, and with scope 'site', everything is private."
+            )
         ]
     if site.get("script") == "deployed":
         return [
-            f"{where}: the script that 'trac-admin deploy' writes would show their titles in the "
-            "index. Leave out 'script: deployed', or use scope 'site'."
+            (
+                f"{where}: the script that 'trac-admin deploy' writes would show their titles in "
+                "the index. Leave out 'script: deployed', or use scope 'site'."
+            )
         ]
     problems = [
         f"{where} holds {name!r}; allowed are names of trac_environments: "
@@ -287,8 +292,10 @@ def _private_problems(where: str, site: Site, environments: t.Collection[str]) -
 def _group_problems(where: str, group: str, given: t.Mapping[str, t.Any]) -> Problems:
     if _CONTROL.search(group) or re.search(r'"|[$%]\{|\$\d|^\s|\s\Z|\\\Z|^\Z', group):
         return [
-            f"{where} is {group!r}; allowed is text of one line without '\"', '${{', '%{{' and '$' "
-            "before a digit, and without white space or a backslash at its ends."
+            (
+                f"{where} is {group!r}; allowed is text of one line without '\"', '${{', '%{{' and "
+                "'$' before a digit, and without white space or a backslash at its ends."
+            )
         ]
     if given["type"] == "openid_connect":
         if "\\" in group:
@@ -301,8 +308,10 @@ def _group_problems(where: str, group: str, given: t.Mapping[str, t.Any]) -> Pro
         return [f"{where} is {group!r}, a group of LDAP; providers has no 'ldap'."]
     if not _FILE_GROUP.match(group):
         return [
-            f"{where} is {group!r}; allowed are names of groups of trac_users (letters, digits, "
-            "'_', '.', '-') and distinguished names of groups in LDAP."
+            (
+                f"{where} is {group!r}; allowed are names of groups of trac_users (letters, "
+                "digits, '_', '.', '-') and distinguished names of groups in LDAP."
+            )
         ]
     if given["type"] == "basic" and "file" not in (given.get("providers") or ["file"]):
         return [f"{where} is {group!r}, a group of trac_users; providers has no 'file'."]
@@ -310,7 +319,7 @@ def _group_problems(where: str, group: str, given: t.Mapping[str, t.Any]) -> Pro
 
 
 def users_problems(users: object) -> Problems:
-    """Problems of `trac_users`. No value of it is repeated but names: others may be passwords."""
+    """Problems of `trac_users`. Nothing of it is repeated but names: it may be a password."""
     if not isinstance(users, t.Sequence) or isinstance(users, (str, bytes)):
         return ["trac_users has to be a list of dictionaries."]
     problems: Problems = []
@@ -334,7 +343,7 @@ def users_problems(users: object) -> Problems:
         groups.update(str(group) for group in _list(user.get("groups")))
         problems += found
     problems += [
-        f"trac_users: {name!r} is the name of a user and of a group. Trac could not tell them apart."
+        f"trac_users: {name!r} is the name of a user and of a group, which Trac cannot tell apart."
         for name in sorted(names & groups)
     ]
     return problems
@@ -348,7 +357,7 @@ def _list(value: object) -> t.Sequence[t.Any]:
 
 
 def _is_text(value: object) -> bool:
-    """Whether a value is text, or something of Ansible's that stands for text, as from its vault."""
+    """Whether a value is text, or of Ansible's own types that stand for text, as from a vault."""
     return value is not None and not isinstance(value, (bool, int, float, t.Mapping, list, tuple))
 
 
@@ -393,13 +402,17 @@ def _password_problems(where: str, password: object) -> Problems:
         return [f"{where} holds what is no character."]
     if not 0 < size <= _BCRYPT_BYTES:
         return [
-            f"{where} has {size} bytes in UTF-8; allowed are 1 to {_BCRYPT_BYTES}, all that "
-            "bcrypt looks at."
+            (
+                f"{where} has {size} bytes in UTF-8; allowed are 1 to {_BCRYPT_BYTES}, all that "
+                "bcrypt looks at."
+            )
         ]
     if _CONTROL.search(text):
         return [
-            f"{where} holds a line break, NUL or another control character, which browsers do "
-            "not send."
+            (
+                f"{where} holds a line break, NUL or another control character, which browsers do "
+                "not send."
+            )
         ]
     return []
 
@@ -493,8 +506,10 @@ def _openid_connect_problems(wanted: str, openid_connect: object) -> Problems:
     missing = [key for key in required if not given.get(key)]
     if missing:
         return [
-            f"{wanted} is of type 'openid_connect', and trac_openid_connect has no "
-            f"{', '.join(missing)}."
+            (
+                f"{wanted} is of type 'openid_connect', and trac_openid_connect has no "
+                f"{', '.join(missing)}."
+            )
         ]
     problems: Problems = []
     texts = ("crypto_passphrase", "remote_user_claim", "groups_claim", "scope")
@@ -511,8 +526,8 @@ def _openid_connect_problems(wanted: str, openid_connect: object) -> Problems:
         or (url.scheme == "http" and host in ("localhost", "127.0.0.1", "::1"))
     ):
         problems.append(
-            f"trac_openid_connect.provider_metadata_url is {str(given['provider_metadata_url'])!r}; "
-            "allowed are URLs with https://, and with http:// on this host."
+            f"trac_openid_connect.provider_metadata_url is {str(given['provider_metadata_url'])!r};"
+            " allowed are URLs with https://, and with http:// on this host."
         )
     claims = ("remote_user_claim", "groups_claim")
     problems += [

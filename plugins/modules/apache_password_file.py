@@ -40,8 +40,8 @@ options:
   type:
     description:
       - V(basic) for HTTP Basic, with hashes of bcrypt at cost 10.
-      - V(digest) for HTTP Digest, which prescribes MD5 of name, realm and password. Whoever has such
-        a file can log in with it, so keep it as safe as the passwords themselves.
+      - V(digest) for HTTP Digest, which prescribes MD5 of name, realm and password. Whoever has
+        such a file can log in with it, so keep it as safe as the passwords themselves.
     type: str
     choices: [basic, digest]
     default: basic
@@ -99,7 +99,6 @@ updated:
 
 import grp
 import os
-import shutil
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -126,10 +125,8 @@ class PasswordFile:
         _apache_password_file.refuse(self.passwords, params["type"])
 
     def run(self) -> dict[str, t.Any]:
-        if self.params["state"] == "absent":
-            after = _apache_transaction.ABSENT
-        else:
-            after = self._present()
+        absent = self.params["state"] == "absent"
+        after = _apache_transaction.ABSENT if absent else self._present()
         changes = _apache_transaction.plan({self.path: after})
         if not self.check_mode:
             _apache_transaction.apply(changes)
@@ -148,7 +145,7 @@ class PasswordFile:
         )
 
     def _lines(self) -> list[str]:
-        if self.check_mode and not shutil.which("htpasswd"):
+        if self.check_mode and not _apache_password_file.find_htpasswd():
             return [f"{name}:{_UNKNOWN}\n" for name in sorted(self.passwords)]
         return _apache_password_file.basic_lines(self.passwords, self.text)
 

@@ -135,8 +135,8 @@ options:
         default: enabled
       authentication:
         description:
-          - How Apache asks for logins there, as in the argument O(trac.mod_wsgi.trac_site#role:trac_site_sites) of role
-            P(trac.mod_wsgi.trac_site#role). Only what is private is looked at.
+          - How Apache asks for logins there, as role P(trac.mod_wsgi.trac_site#role) takes it. Only
+            what is private is looked at.
         type: dict
       script:
         description: Which script serves it.
