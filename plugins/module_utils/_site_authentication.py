@@ -41,7 +41,7 @@ _PATH = re.compile(r"/[A-Za-z0-9._/+@-]+\Z")
 # Apache runs what comes after it as a command.
 _COMMAND = "exec:"
 _BCRYPT_BYTES = 72
-_NAME_BYTES = 255
+_NAME_BYTES = 190  # Apache's own htpasswd reads lines of up to 254
 # What Trac calls everybody, and everybody who has logged in.
 _TRAC_SUBJECTS = ("anonymous", "authenticated")
 
@@ -207,7 +207,9 @@ def checked(check: Dict, site: Site, environment: str | None) -> Dict:
 
 def _login_wanted(authentication: t.Mapping[str, t.Any]) -> Dict:
     if authentication["type"] == "openid_connect":
-        return {"status": [302], "location": _REDIRECT_QUOTED}
+        # Programs that do not ask for pages get 401.
+        accept = {"Accept": "text/html"}
+        return {"status": [302], "location": _REDIRECT_QUOTED, "headers": accept}
     return {"status": [401]}
 
 
