@@ -66,7 +66,8 @@ class Browser:
     def open(self, path, fields=None):
         """A page, or the answer to a form."""
         data = urllib.parse.urlencode(fields).encode() if fields is not None else None
-        url = urllib.parse.urljoin(self.base, path)
+        # Not joined: what is odd about a path is to stay.
+        url = path if path.startswith(self.base) or "://" in path else self.base + path
         request = urllib.request.Request(url, data, self.headers)
         try:
             with self.opener.open(request, timeout=60) as answer:
