@@ -49,7 +49,7 @@ _TRAC_SUBJECTS = ("anonymous", "authenticated")
 # -- what Apache is told ---------------------------------------------------------------------
 
 
-def completed(site: Site, groups_claim: str) -> Dict | None:
+def completed(site: Site, settings: t.Mapping[str, t.Any]) -> Dict | None:
     """The key with its defaults and all that follows from it; None where nobody is asked."""
     given = site.get("authentication")
     if not given:
@@ -74,9 +74,13 @@ def completed(site: Site, groups_claim: str) -> Dict | None:
         closed=_requests(paths),
         # With OpenID Connect the module's own session ends wherever Trac's does.
         logout=_requests([f"{base}{environment}/+logout"]) if kind == "openid_connect" else logout,
-        requires=_requires(full, groups_claim),
+        requires=_requires(full, settings.get("groups_claim") or "groups"),
         redirect=site["mount"].rstrip("/") + _REDIRECT,
         files=kind != "openid_connect" and "file" in full["providers"],
+        # Only where a name cannot be that of somebody else, and no other site shares the process.
+        memberships=settings.get("memberships") or {}
+        if kind != "openid_connect" and full["providers"][0] == "file" and site["mode"] == "daemon"
+        else {},
         ldap=kind == "basic" and "ldap" in full["providers"],
     )
     return full
@@ -170,6 +174,9 @@ def logins(users: t.Sequence[t.Mapping[str, t.Any]]) -> Dict:
     return {
         "passwords": {str(user["name"]): str(user["password"]) for user in present(users)},
         "groups": "".join(lines),
+        "memberships": {
+            str(user["name"]): list(user["groups"]) for user in present(users) if user.get("groups")
+        },
     }
 
 

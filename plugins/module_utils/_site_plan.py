@@ -122,6 +122,7 @@ def wsgi_script(source: str, site: t.Mapping[str, t.Any]) -> str:
         "freeze": site["freeze"],
         "reuse": site["reuse"],
         "private_environments": (site["authentication"] or {}).get("private_environments", []),
+        "groups": (site["authentication"] or {}).get("memberships", {}),
         # The daemon process has its umask from Apache's configuration.
         "umask": 0o007 if site["mode"] == "embedded" else None,
     }
@@ -244,9 +245,7 @@ def _complete(
         static_url=f"{base}/chrome/common/"
         if one
         else f"^{re.escape(base)}/[^/]+/chrome/common/(.*)$",
-        authentication=_site_authentication.completed(
-            full, settings.get("groups_claim") or "groups"
-        ),
+        authentication=_site_authentication.completed(full, settings),
     )
     return full
 

@@ -160,6 +160,17 @@ def per_request(dispatch, pool):
     return dispatch_one
 
 
+def know_groups():
+    """Have Trac's permissions count for the groups that the inventory has users in."""
+    provider = importlib.import_module("trac.perm").DefaultPermissionGroupProvider
+    of_trac = provider.get_permission_groups
+
+    def get_permission_groups(self, username):
+        return [*of_trac(self, username), *SETTINGS["groups"].get(username, [])]
+
+    provider.get_permission_groups = get_permission_groups
+
+
 def serve_well():
     """Switch on what the files beside this script have for a process that serves many requests."""
     sys.path.append(SETTINGS["directory"])
@@ -187,6 +198,9 @@ if SETTINGS["pooling"] == "disabled":
     disable_pooling()
 elif SETTINGS["pooling"] == "per_request":
     dispatch_request = per_request(dispatch_request, request_pool())
+
+if SETTINGS["groups"]:
+    know_groups()
 
 # Last, because environments are opened with what has been set up before.
 serve_well()

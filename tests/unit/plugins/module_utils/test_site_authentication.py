@@ -410,6 +410,27 @@ def test_nobody_could_log_in() -> None:
     assert "no user of trac_users is in it" in problem
 
 
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ({}, True),
+        ({"type": "digest"}, True),
+        ({"providers": ["file", "ldap"]}, True),
+        ({"providers": ["ldap", "file"]}, False),
+        ({"providers": ["ldap"]}, False),
+        ({"type": "openid_connect"}, False),
+    ],
+)
+def test_groups_are_of_users_who_cannot_be_others(given: Dict, known: bool) -> None:
+    settings = {**SETTINGS, "memberships": {"anna": ["devs"]}}
+    (site,) = _site_plan.site_plan([one(**given)], ENVIRONMENTS, settings)["sites"]
+    assert site["authentication"]["memberships"] == ({"anna": ["devs"]} if known else {})
+    assert ("'anna': ['devs']" in _site_plan.wsgi_script("SETTINGS = {}\n", site)) == known
+    embedded = {**one(**given), "mode": "embedded"}
+    (site,) = _site_plan.site_plan([embedded], ENVIRONMENTS, settings)["sites"]
+    assert site["authentication"]["memberships"] == {}
+
+
 def test_logins() -> None:
     users = [
         user("b", "x", groups=["devs"]),
@@ -417,6 +438,7 @@ def test_logins() -> None:
         {"name": "gone", "state": "absent", "groups": ["devs"]},
     ]
     assert _site_authentication.logins(users) == {
+        "memberships": {"b": ["devs"], 'a "\\': ["devs", "admins"]},
         "passwords": {"b": "x", 'a "\\': "y"},
         "groups": 'admins: "a \\"\\\\"\ndevs: "a \\"\\\\" "b"\n',
     }
