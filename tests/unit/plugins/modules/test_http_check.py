@@ -103,6 +103,7 @@ def ask(site: Site, path: str, retries: int = 0, **expected: Any) -> Result:
         ("/word", {"headers": {"X-Word": "let me in"}, "exact_body": "let me in"}),
         ("/word", {"exact_body": "none"}),
         ("/away", {"status": (302,)}),
+        ("/away", {"status": (302,), "location": "/tr"}),
         ("/broken", {"title": "My Project", "accept": (500,)}),
     ],
 )
@@ -125,6 +126,11 @@ def test_what_is_as_expected_passes(site: Site, path: str, expected: dict[str, A
             "/hello",
             {"exact_body": "Hello"},
             "answered 'Hello World!'; expected exactly 'Hello'",
+        ),
+        (
+            "/away",
+            {"status": (302,), "location": "/login"},
+            "leads to '/trac', in which '/login' does not occur",
         ),
         ("/hello", {"body": "hello"}, "in which 'hello' does not occur"),
         ("/broken", {"title": "Oops"}, "status 500, titled 'Oops'; expected 200"),
