@@ -8,9 +8,10 @@ openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj "/CN=$1" -addext "subje
     -keyout /etc/test-ldap/key.pem -out /etc/test-ldap/cert.pem 2>/dev/null
 chmod 0600 /etc/test-ldap/key.pem
 slapadd -f /root/test/slapd.conf -l /root/test/people.ldif
-systemd-run --unit=test-ldap slapd -d 0 -f /root/test/slapd.conf -h ldap:///
+# Beside the one of Debian's package.
+systemd-run --unit=test-ldap slapd -d 0 -f /root/test/slapd.conf -h ldap://:1389/
 
 python3 -m venv /opt/test-provider
 /opt/test-provider/bin/pip install --quiet --disable-pip-version-check 'django<5.3' django-oidc-provider==0.9.0
-systemd-run --unit=test-provider /opt/test-provider/bin/python /root/test/provider.py /var/lib/test-provider 8090 \
+systemd-run --unit=test-provider --description=provider /opt/test-provider/bin/python /root/test/provider.py /var/lib/test-provider 8090 \
     "$2" http://127.0.0.1/openid/.openid-connect
