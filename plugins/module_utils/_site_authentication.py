@@ -220,15 +220,19 @@ def _login_wanted(authentication: t.Mapping[str, t.Any]) -> Dict:
     return {"status": [401]}
 
 
-def login_checks(site: Site, host: str, under: str) -> list[Dict]:
-    """That there is a login, and that what knows the passwords can be asked."""
+def login_checks(site: Site, common: t.Mapping[str, t.Any], under: str) -> list[Dict]:
+    """That there is a login, and that what knows the passwords can be asked.
+
+    Given what all checks of the site have in common, and the address of one of its environments.
+    """
     authentication = site["authentication"]
     if not authentication:
         return []
     check = {
         "name": f"site {site['name']}, login",
         "url": f"{under}/login",
-        "host": host,
+        **common,
+        "accept": [],
         **_login_wanted(authentication),
     }
     if authentication["type"] != "basic":

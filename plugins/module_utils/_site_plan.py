@@ -321,7 +321,7 @@ def _checks(
                 **common,
             }
             checks.append(_site_authentication.checked(check, site, name))
-            checks += _site_authentication.login_checks(site, common["host"], under)
+            checks += _site_authentication.login_checks(site, common, under)
     return checks
 
 
