@@ -1,9 +1,10 @@
 """A provider of OpenID Connect: django-oidc-provider with two users, in one file.
 
-provider.py STATE PORT CLIENT_SECRET REDIRECT_URI...
+provider.py STATE PORT FILE_WITH_CLIENT_SECRET REDIRECT_URI...
 """
 
 import os
+import pathlib
 import sys
 import wsgiref.simple_server
 
@@ -94,7 +95,7 @@ def fill(secret, redirect_uris):
 urlpatterns = []
 
 
-def main(state, port, secret, *redirect_uris):
+def main(state, port, secret_file, *redirect_uris):
     configure(state)
     django.setup()
     urlpatterns.extend(
@@ -103,7 +104,7 @@ def main(state, port, secret, *redirect_uris):
             path("", include("oidc_provider.urls", namespace="oidc_provider")),
         ]
     )
-    fill(secret, redirect_uris)
+    fill(pathlib.Path(secret_file).read_text(), redirect_uris)
     from django.core.wsgi import get_wsgi_application
 
     application = get_wsgi_application()
