@@ -291,15 +291,12 @@ def _private_problems(where: str, site: Site, environments: t.Collection[str]) -
                 "the index. Leave out 'script: deployed', or use scope 'site'."
             )
         ]
-    problems = [
+    return [
         f"{where} holds {name!r}; allowed are names of trac_environments: "
         f"{', '.join(sorted(environments))}."
         for name in private
         if name not in environments
     ]
-    if not problems and not set(environments) - set(private):
-        problems.append(f"{where} holds all environments; use scope 'site' instead.")
-    return problems
 
 
 def _group_problems(where: str, group: str, given: t.Mapping[str, t.Any]) -> Problems:

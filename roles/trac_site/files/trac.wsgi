@@ -223,8 +223,11 @@ def application(environ, start_response):
 def public_environments():
     """The paths of the environments that the index may show to everybody."""
     main = importlib.import_module("trac.web.main")
-    found = main.get_environments({"trac.env_parent_dir": SETTINGS["parent_directory"]})
-    return [path for name, path in found.items() if name not in SETTINGS["private_environments"]]
+    parent, private = SETTINGS["parent_directory"], SETTINGS["private_environments"]
+    found = main.get_environments({"trac.env_parent_dir": parent})
+    public = [path for name, path in found.items() if name not in private]
+    # Trac takes an empty list for a mistake, and leaves out what is not there.
+    return public or [os.path.join(parent, ".none")]
 
 
 def decoded(name):

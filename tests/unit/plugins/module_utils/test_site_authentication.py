@@ -245,10 +245,6 @@ def test_good_sites(given: Dict) -> None:
             ["private_environments holds 'x'", "open, shut"],
         ),
         (
-            {"type": "basic", "private_environments": ["open", "shut"]},
-            ["holds all environments", "scope 'site'"],
-        ),
-        (
             {"type": "basic", "private_environments": ["shut"], "site": {"script": "deployed"}},
             ["private_environments", "deploy"],
         ),

@@ -370,6 +370,13 @@ def test_the_index_leaves_out_what_is_private(monkeypatch: pytest.MonkeyPatch, p
         assert seen["trac.env_paths"] == [f"{parent}/one", f"{parent}/more"]
 
 
+def test_an_index_without_anything_public(monkeypatch: pytest.MonkeyPatch) -> None:
+    authentication = {"type": "basic", "private_environments": ["one", "two", "more"]}
+    script = Script(monkeypatch, environment="", authentication=authentication)
+    (path,) = script.request(PATH_INFO="/")["trac.env_paths"]
+    assert not os.path.exists(path)
+
+
 @pytest.mark.parametrize(("pooling", "poolable"), [("enabled", True), ("disabled", False)])
 def test_pooling(monkeypatch: pytest.MonkeyPatch, pooling: str, poolable: bool) -> None:
     script = Script(monkeypatch, pooling=pooling)
