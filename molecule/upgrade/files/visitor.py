@@ -38,7 +38,7 @@ def visitor(number):
         found[ask(URLS[number % len(URLS)])] += 1
         number += 1
         # The machine has other things to do as well, and pages cost it more than files.
-        time.sleep(0.1 + 4 * min(time.monotonic() - begin, 0.5))
+        time.sleep(0.1 + 8 * min(time.monotonic() - begin, 0.25))
 
 
 threads = [threading.Thread(target=visitor, args=(number,)) for number in range(3)]
