@@ -44,11 +44,14 @@ def test_a_killed_run_is_made_good_by_the_next(host: Host, moment: float) -> Non
     time.sleep(moment)
     child.process.send_signal(signal.SIGKILL)
     child.process.wait()
-    # Whatever is visible is complete.
+    # Whatever is visible is complete. How far it came depends on the machine.
     from trac.web.main import get_environments
 
-    visible = set(get_environments({"trac.env_parent_dir": str(host.directory)}))
-    assert visible in ({"p0", "p1"}, {"p0", "p1", "p2"})
+    visible = sorted(get_environments({"trac.env_parent_dir": str(host.directory)}))
+    assert visible == [f"p{n}" for n in range(max(2, len(visible)))]
+    pages = {host.rows("SELECT count(*) FROM wiki", name)[0][0] for name in visible}
+    assert len(pages) == 1
+    assert pages != {0}
     assert host.run(*documents, check=True)["p0"]["changes"] == []
     reports = host.run(*documents)
     assert [report["failure"] for report in reports.values()] == [None] * 5
