@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What keeps sites out of trouble: headers, sizes and rates of requests, and what robots leave out."""
+"""What keeps sites out of trouble: headers, sizes and rates of requests, robots."""
 
 from __future__ import annotations
 
@@ -77,6 +77,8 @@ def header_problems(headers: object) -> Problems:
             problems.append(
                 f"{variable}[{name!r}] is {value!r}; Apache would take it for an expression."
             )
+        elif "${" in value:
+            problems.append(f"{variable}[{name!r}] is {value!r}; it cannot hold '${{'.")
     return problems
 
 

@@ -1,7 +1,7 @@
-"""Print what the environments named as arguments say of sizes, as JSON: name, section, option, value.
+"""Print what the environments named as arguments say of sizes, as JSON by name, section and option.
 
-Trac reads the files itself, so that those which they inherit from count, too. What cannot be read is
-left out: whoever serves it will say why.
+Trac reads the files itself, so that those which they inherit from count, too. What cannot be read
+is left out: whoever serves it will say why.
 """
 
 import json
