@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write many hostile values as JSON, each with its form as an argument for Apache.
 
-Arguments: how many; a number from which they follow. To be run where the collection can be imported.
+Arguments: how many; a number from which they follow. Runs where the collection can be imported.
 """
 
 import json

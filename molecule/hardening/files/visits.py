@@ -25,10 +25,11 @@ def main():
             connection.request("GET", url[url.index(parts.netloc) + len(parts.netloc) :])
             response = connection.getresponse()
             response.read()
-            statuses[str(response.status)] += 1
+            statuses[response.status] += 1
             retry = response.headers["Retry-After"]
             connection.close()
-        result[url] = {"statuses": statuses, "retry_after": retry}
+        words = ", ".join(f"{times} x {status}" for status, times in sorted(statuses.items()))
+        result[url] = {"statuses": words, "retry_after": retry}
     print(json.dumps(result))
 
 
