@@ -133,11 +133,11 @@ def test_the_number_of_processes_follows_from_the_host() -> None:
 @pytest.mark.parametrize(
     ("sites", "there", "workers", "more"),
     [
-        ([{}], "0", 150, False),
-        ([{"processes": 16}], "150", 225, True),
+        ([{}], "0", 250, True),
+        ([{"processes": 16}], "150", 250, True),
         ([{"processes": 16}], "400", 400, False),
-        ([{"processes": 16}], "50", 225, True),
-        ([{}], "50", 150, True),
+        ([{"processes": 16}], "50", 250, True),
+        ([{}], "250", 250, False),
         ([{"processes": 16, "mode": "embedded"}], "150", 150, False),
     ],
 )
