@@ -153,7 +153,7 @@ def test_embedded_sites_have_as_many_processes_as_apache() -> None:
         {"name": "a", "mode": "embedded"},
         {"name": "b", "processes": 16, "mount": "/b"},
     )
-    assert [(pool["processes"], pool["threads"]) for pool in found["pools"]] == [(9, 25), (16, 5)]
+    assert [(pool["processes"], pool["threads"]) for pool in found["pools"]] == [(10, 25), (16, 5)]
 
 
 @pytest.mark.parametrize(("seconds", "socket"), [(None, 60), (5, 60), (300, 300)])
