@@ -321,7 +321,12 @@ OF_URLS = st.text("@:/%?&=#+ a", min_size=1, max_size=4) | HOSTILE
 def test_connection_strings_are_refused_or_read_by_trac_as_they_are(
     tmp_path: pathlib.Path, login: str, password: str, host: str, database: str, schema: str
 ) -> None:
-    values = {"login": login, "password": password, "host": host, "database": database}
+    values: dict[str, t.Any] = {
+        "login": login,
+        "password": password,
+        "host": host,
+        "database": database,
+    }
     plain = re.compile(r"[A-Za-z0-9._-]+\Z")
     if not (login and password and (not host or plain.match(host)) and plain.match(database)):
         # A password's text is never the reason, and never told.
