@@ -248,7 +248,13 @@ def test_whatever_is_quoted_for_apache_is_one_argument(values: list[str]) -> Non
 
 
 @EXAMPLES
-@given(st.dictionaries(perhaps("X-A", "Referrer-Policy", "x-frame-options"), HOSTILE, max_size=3))
+@given(
+    st.dictionaries(
+        perhaps("X-A", "Referrer-Policy", "x-frame-options") | st.text("a'\"#%$\\<", max_size=2),
+        st.sampled_from(["a", "5%"]) | HOSTILE,
+        max_size=3,
+    )
+)
 def test_headers_are_refused_by_name_or_sent_as_they_are(headers: dict[str, str]) -> None:
     problems = hardening_problems(headers, {}, [])
     assert all(problem.startswith("trac_site_security_headers") for problem in problems)
