@@ -69,7 +69,7 @@ def header_problems(headers: object) -> Problems:
     for name, value in headers.items():
         if not isinstance(name, str) or not _HEADER_NAME.match(name):
             problems.append(
-                f"{variable} has the key {name!r}; allowed are names of letters, digits, '_' and '-'."
+                f"{variable} has the key {name!r}; allowed are letters, digits, '_' and '-'."
             )
         elif not isinstance(value, str) or not _HEADER_VALUE.match(value):
             problems.append(
