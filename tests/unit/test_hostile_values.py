@@ -189,6 +189,9 @@ def test_sites_are_refused_by_name_or_served_as_they_are(site: dict[str, t.Any])
     (full,) = _site_plan.site_plan([site], ENVIRONMENTS, SETTINGS)["sites"]
     hosts = virtual_hosts(site)
     found = dict(hosts)
+    assert (["/robots.txt", f"/srv/trac/sites/{site['name']}/robots.txt"]) in [
+        arguments for name, arguments in hosts if name == "VirtualHost/Alias"
+    ]
     assert found["VirtualHost/WSGIScriptAlias"][0] == site.get("mount", "/trac")
     assert found["VirtualHost/WSGIScriptAlias"][1] == f"/srv/trac/sites/{site['name']}/trac.wsgi"
     assert found["VirtualHost/WSGIDaemonProcess"][0] == f"trac-{site['name']}"
