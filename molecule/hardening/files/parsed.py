@@ -11,6 +11,7 @@ CONFIGURATION = """\
 ServerRoot /etc/apache2
 ServerName localhost
 PidFile /tmp/none.pid
+ErrorLog /tmp/none.log
 LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
 Listen 127.0.0.1:1
 """
