@@ -4,14 +4,15 @@
 """Attributes that the modules of this collection share.
 
 A module takes them with ``extends_documentation_fragment: trac.mod_wsgi._attributes``
-and says under ``attributes`` only how far it supports each.
+and says under ``attributes`` only how far it supports each. One that only reads takes
+``trac.mod_wsgi._attributes.read_only`` as well, and says nothing more.
 """
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The fragment ``trac.mod_wsgi._attributes``."""
+    """The fragments ``trac.mod_wsgi._attributes`` and ``trac.mod_wsgi._attributes.read_only``."""
 
     DOCUMENTATION = r"""
 options: {}
@@ -23,4 +24,19 @@ attributes:
   idempotent:
     description: When run twice in a row outside check mode, with the same arguments, the second run
       changes nothing.
+"""
+
+    READ_ONLY = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Only reads, and does the same in check mode.
+  diff_mode:
+    support: none
+    details:
+      - Changes nothing.
+  idempotent:
+    support: full
 """

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_plan
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_plan, _site_tls
 
 
 def _in_words(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
@@ -59,6 +59,7 @@ class FilterModule:
         return {
             "apache_argument": _in_words(_site_plan.apache_argument),
             "python_literal": _in_words(_site_plan.python_literal),
+            "site_certificates": _site_tls.certificates,
             "site_plan": _in_words(_site_plan.site_plan),
             "site_scripts": _in_words(site_scripts),
         }

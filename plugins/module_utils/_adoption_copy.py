@@ -18,7 +18,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import re
 import sqlite3
 import stat
 import typing as t
@@ -36,6 +35,10 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._adoption import (
     owner_problem,
     shown,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
+    DATABASE,
+    DEFAULT_DATABASE,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory import (
     abandoned,
     held_directory,
@@ -46,8 +49,6 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory impo
 ORIGIN = ".adopted-from"
 _INI = os.path.join("conf", "trac.ini")
 _PARTIAL = pattern_of(r"\.[a-z0-9][a-z0-9_-]*\.adopting-")
-_DATABASE = ("trac", "database")
-_SQLITE = re.compile(r"sqlite:(?P<path>[^?]*)(?P<parameters>\?.*)?\Z", re.DOTALL)
 _BLOCK = 1 << 20
 # What is written all the time and need not be of one moment with the rest.
 _LOGS = "log"
@@ -59,7 +60,7 @@ class Original(t.NamedTuple):
     directories: dict[str, os.stat_result]
     files: dict[str, os.stat_result]
     links: dict[str, str]
-    database: str | None  # [trac] database in the copy, when that has to be another
+    database: str  # [trac] database
 
     @property
     def size(self) -> int:
@@ -164,32 +165,12 @@ def _reached(top: int, path: str) -> t.Iterator[tuple[int, str]]:
         yield top, name
 
 
-def _database(text: str, source: str, files: t.Container[str], wanted: str | None) -> str | None:
-    """The connection string that the copy needs, when it is not the original's.
-
-    A copy that works on the original's SQLite database would be no copy.
-    """
+def _database(text: str, source: str) -> str:
     try:
         current = _ini_edit.parse(text).get("trac", {}).get("database")
     except _ini_edit.IniError as e:
         raise AdoptionFailure(f"adopt_from: {os.path.join(source, _INI)}: {e}") from e
-    if wanted is not None or current is None:
-        return None
-    match = _SQLITE.match(current)
-    if not match:
-        return None
-    path = os.path.normpath(os.path.join(source, match["path"]))
-    inside = os.path.relpath(path, source)
-    if inside.split(os.sep)[0] == os.pardir:
-        raise AdoptionFailure(
-            f"adopt_from: its database {path} is outside of it; copy {source} with "
-            "trac-admin hotcopy, or move the database into its directory db"
-        )
-    if inside not in files:
-        raise AdoptionFailure(f"adopt_from: its database {path} is not there, or no file")
-    if os.path.isabs(match["path"]):
-        return f"sqlite:{inside}{match['parameters'] or ''}"
-    return None
+    return current or DEFAULT_DATABASE
 
 
 def _refusal(source: str, problems: t.Sequence[str]) -> str:
@@ -200,7 +181,7 @@ def _refusal(source: str, problems: t.Sequence[str]) -> str:
     )
 
 
-def survey(source: str, owner: Owner, wanted_database: str | None = None) -> Original:
+def survey(source: str, owner: Owner) -> Original:
     """Look at an environment that is to be copied; fails, with reasons, where it cannot be."""
     try:
         with opened(source, DIRECTORY_FLAGS) as top:
@@ -221,7 +202,7 @@ def survey(source: str, owner: Owner, wanted_database: str | None = None) -> Ori
             ) from e
         raise AdoptionFailure(f"adopt_from: {e.strerror}: {e.filename or source}") from e
     try:
-        database = _database(text.decode("utf-8"), source, found.files, wanted_database)
+        database = _database(text.decode("utf-8"), source)
     except UnicodeDecodeError as e:
         raise AdoptionFailure(f"adopt_from: {os.path.join(source, _INI)} is not UTF-8: {e}") from e
     return Original(found.directories, found.files, found.links, database)
@@ -340,8 +321,18 @@ def _check_databases(target: int, original: Original, owner: Owner) -> None:
                     os.chown(each, *owner, dir_fd=parent, follow_symlinks=False)
 
 
-def copy(source: str, directory: str, name: str, owner: Owner, original: Original) -> None:
-    """Copy an environment that was looked at; it appears when it is complete."""
+def copy(
+    source: str,
+    directory: str,
+    name: str,
+    owner: Owner,
+    original: Original,
+    database: str | None = None,
+) -> None:
+    """Copy an environment that was looked at; it appears when it is complete.
+
+    It gets another [trac] database if one is given.
+    """
     space = os.statvfs(directory)
     if original.size > space.f_bavail * space.f_frsize:
         raise AdoptionFailure(
@@ -357,15 +348,15 @@ def copy(source: str, directory: str, name: str, owner: Owner, original: Origina
             with opened(source, DIRECTORY_FLAGS) as top:
                 _fill(top, target, original, owner)
                 text = _read(top, _INI)
-            changed = _changed(original, survey(source, owner, ""))
+            changed = _changed(original, survey(source, owner))
             if changed:
                 raise AdoptionFailure(
                     f"adopt_from: {source} was written to while it was copied, so that the copy "
                     "was thrown away; stop its site first, or name a copy that trac-admin hotcopy "
                     "has made. Changed were:\n  " + "\n  ".join(shown(changed))
                 )
-            if original.database is not None:
-                edited = _ini_edit.apply(text.decode("utf-8"), {_DATABASE: original.database})
+            if database is not None:
+                edited = _ini_edit.apply(text.decode("utf-8"), {DATABASE: database})
                 _rewrite(target, _INI, edited.encode("utf-8"), owner)
             _check_databases(target, original, owner)
             _rewrite(target, ORIGIN, f"{source}\n".encode(), owner)

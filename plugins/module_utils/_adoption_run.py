@@ -8,9 +8,14 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _adoption, _adoption_copy
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _adoption,
+    _adoption_copy,
+    _adoption_database,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     DATABASE,
+    SHARED,
     EnvironmentSpec,
     Report,
     Wording,
@@ -57,10 +62,19 @@ def adopt(directory: str, spec: EnvironmentSpec, owner: _adoption.Owner, check: 
     try:
         source = spec.adopt_from
         if source is not None and _adoption_copy.is_needed(directory, spec.name, source):
-            original = _adoption_copy.survey(source, owner, spec.options.get(DATABASE))
+            original = _adoption_copy.survey(source, owner)
+            database = _adoption_database.for_copy(
+                source,
+                original.database,
+                original.files,
+                spec.options.get(DATABASE),
+                spec.adopt_database,
+            )
             if not check:
-                _adoption_copy.copy(source, directory, spec.name, owner, original)
+                _adoption_copy.copy(source, directory, spec.name, owner, original, database)
             report.change(*copied(source))
+            if spec.adopt_database == SHARED:
+                report.warnings.append(_adoption_database.shares(source))
             if check:
                 report.warnings.append(f"{_NOT_YET}.")
                 return Adoption(report, False)

@@ -191,6 +191,7 @@ _LISTEN = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _IF_MODULE = re.compile(r"(?ims)^\s*<IfModule\b.*?^\s*</IfModule>")
+_OF_TLS = re.compile(r"<IfModule\s+\"?(ssl_module|mod_ssl\.c)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -202,10 +203,18 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """The URL under which a program on this host reaches the endpoint."""
+        """The URL under which a program on this host reaches the endpoint with plain HTTP."""
+        return self._url("http", 80)
+
+    @property
+    def tls_url(self) -> str:
+        """The same over TLS."""
+        return self._url("https", 443)
+
+    def _url(self, scheme: str, usual: int) -> str:
         address = self.address or "127.0.0.1"
         host = f"[{address}]" if ":" in address else address
-        return f"http://{host}" + ("" if self.port == 80 else f":{self.port}")
+        return f"{scheme}://{host}" + ("" if self.port == usual else f":{self.port}")
 
     def overlaps(self, other: Endpoint) -> bool:
         """Whether two servers cannot have both."""
@@ -225,6 +234,19 @@ def apache_endpoints(server_root: str = "/etc/apache2") -> list[Endpoint]:
         if protocol.lower() in ("", "http")
     ]
     return list(dict.fromkeys(found)) or [Endpoint("", 80)]
+
+
+def apache_tls_endpoints(server_root: str = "/etc/apache2") -> list[Endpoint]:
+    """Where Apache speaks TLS once mod_ssl is on; Debian's port 443 before it is installed."""
+    text = _text(os.path.join(server_root, "ports.conf"))
+    within = "".join(section for section in _IF_MODULE.findall(text) if _OF_TLS.search(section))
+    found = [
+        Endpoint(_address(address), int(port))
+        for source, only in ((within, ("", "https")), (_IF_MODULE.sub("", text), ("https",)))
+        for address, port, protocol in _LISTEN.findall(source)
+        if protocol.lower() in only
+    ]
+    return list(dict.fromkeys(found)) or [Endpoint("", 443)]
 
 
 def _address(text: str) -> str:

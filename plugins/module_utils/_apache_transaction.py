@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import re
@@ -25,7 +24,7 @@ import time
 import typing as t
 import uuid
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _full_disk
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _full_disk, _held_directory
 
 _JOURNAL_VERSION = 1
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -223,21 +222,13 @@ def locked(directory: str) -> t.Iterator[None]:
     """Let one process at a time change things; the lock ends with it, also when it is killed."""
     if not os.path.isdir(directory):
         os.makedirs(directory, mode=0o700)
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        deadline = time.monotonic() + _LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    msg = f"Another run is changing Apache's configuration (it locks {directory})."
-                    raise TransactionError(msg) from None
-                time.sleep(0.2)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(_held_directory.locked(directory, _LOCK_SECONDS))
+        except _held_directory.Busy:
+            msg = f"Another run is changing Apache's configuration (it locks {directory})."
+            raise TransactionError(msg) from None
         yield
-    finally:
-        os.close(descriptor)
 
 
 class Journal:

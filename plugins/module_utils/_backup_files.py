@@ -24,6 +24,8 @@ import stat
 import time
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._sync import sync_directory
+
 ARCHIVE, MANIFEST, CHECKSUMS = ".tar.gz", ".json", ".sha256"
 FORMAT = 1
 _ENDINGS = (CHECKSUMS, MANIFEST, ARCHIVE)
@@ -181,15 +183,6 @@ class Writer:
 def _sync(file: t.IO[bytes]) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def sync_directory(directory: str) -> None:
-    """Have the names in a directory survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _sha256(path: str) -> str:

@@ -14,6 +14,8 @@ import subprocess
 import typing as t
 
 _LINES_SHOWN = 5
+# Of ssh, for rsync: to give up where nobody answers.
+_SSH = "ssh -o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=30"
 _TAG = "trac-mod-wsgi"
 
 
@@ -49,7 +51,10 @@ def push(directory: str, target: Target, keep_days: int, keep_last: int) -> None
 
 def _rsync(directory: str, target: str) -> None:
     source = os.path.join(directory, "")
-    _run(["rsync", "--archive", "--exclude=.*.partial", "--", source, target])
+    _run(
+        ["rsync", "--archive", "--exclude=.*.partial", "--", source, target],
+        {"RSYNC_RSH": os.environ.get("RSYNC_RSH", _SSH)},
+    )
 
 
 def _restic(directory: str, target: Target, keep_days: int, keep_last: int) -> None:
@@ -80,6 +85,7 @@ def _status(command: t.Sequence[str], variables: t.Mapping[str, str]) -> int:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env={**os.environ, **variables},
+            start_new_session=True,
             check=False,
         ).returncode
     except FileNotFoundError:
@@ -93,6 +99,8 @@ def _run(command: t.Sequence[str], variables: t.Mapping[str, str] | None = None)
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env={**os.environ, **(variables or {})},
+            # Without a terminal that ssh could ask somebody on who is not there.
+            start_new_session=True,
             check=False,
         )
     except FileNotFoundError:

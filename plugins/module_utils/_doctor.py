@@ -251,12 +251,9 @@ class Examination:
         self._check(
             "certificate",
             lambda: _doctor_certificate.check(
-                [
-                    os.path.join(SERVER_ROOT, each.arguments[0])
-                    for each in self.configuration.all("SSLCertificateFile")
-                    if each.arguments
-                ],
+                _doctor_certificate.configured(self.configuration, SERVER_ROOT),
                 self.params["certificate_days"],
+                hosts=_doctor_certificate.managed(self.configuration, SERVER_ROOT),
             ),
         )
 

@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 import datetime
-import re
-import ssl
+import json
+import os
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _certificate,
+    _doctor_configuration,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import (
     FAILED,
     OK,
@@ -18,70 +22,11 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result impor
     Result,
 )
 
-_PEM = re.compile(
-    r"-----BEGIN (?:TRUSTED )?CERTIFICATE-----.*?-----END (?:TRUSTED )?CERTIFICATE-----", re.DOTALL
-)
-_UTC_TIME, _GENERALIZED_TIME, _SEQUENCE, _VERSION = 0x17, 0x18, 0x30, 0xA0
-_BEFORE_VALIDITY = 3  # serial number, signature, issuer
-
-
-class Unreadable(Exception):
-    """A file is no certificate, in words."""
-
-
-def _element(data: bytes, at: int) -> tuple[int, bytes, int]:
-    """Tag and content of the DER element at a place, and where the next one is."""
-    tag, length, at = data[at], data[at + 1], at + 2
-    if length & 0x80:
-        width = length & 0x7F
-        length, at = int.from_bytes(data[at : at + width], "big"), at + width
-    if at + length > len(data):
-        raise Unreadable("it is cut off")
-    return tag, data[at : at + length], at + length
-
-
-def _time(tag: int, content: bytes) -> datetime.datetime:
-    text = content.decode("ascii")
-    if tag == _UTC_TIME:  # two digits of the year: 1950 to 2049
-        text = ("19" if int(text[:2]) >= 50 else "20") + text
-    elif tag != _GENERALIZED_TIME:
-        raise Unreadable("its dates cannot be read")
-    found = datetime.datetime.strptime(text, "%Y%m%d%H%M%SZ")
-    return found.replace(tzinfo=datetime.timezone.utc)
-
-
-def validity(der: bytes) -> tuple[datetime.datetime, datetime.datetime]:
-    """From when to when a certificate is valid (RFC 5280, 4.1)."""
-    try:
-        content = _element(_element(der, 0)[1], 0)[1]
-        at = 0
-        if content[0] == _VERSION:
-            at = _element(content, at)[2]
-        for _step in range(_BEFORE_VALIDITY):
-            at = _element(content, at)[2]
-        tag, dates, _next = _element(content, at)
-        if tag != _SEQUENCE:
-            raise Unreadable("it is no certificate")
-        first, first_date, at = _element(dates, 0)
-        second, second_date, _next = _element(dates, at)
-        return _time(first, first_date), _time(second, second_date)
-    except (IndexError, ValueError) as e:
-        raise Unreadable("it is no certificate") from e
-
 
 def read(path: str) -> tuple[datetime.datetime, datetime.datetime]:
     """The validity of the first certificate of a file, the server's own."""
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            match = _PEM.search(file.read(1 << 20))
-    except OSError as e:
-        raise Unreadable(f"it cannot be read: {e.strerror}") from e
-    if match is None:
-        raise Unreadable("it holds no certificate in PEM format")
-    try:
-        return validity(ssl.PEM_cert_to_DER_cert(match.group().replace("TRUSTED ", "")))
-    except ValueError as e:
-        raise Unreadable("it is no certificate") from e
+    found = _certificate.from_pem(_certificate.read(path))[0]
+    return found.first, found.last
 
 
 def judge(
@@ -118,17 +63,74 @@ def judge(
     return Result(name, OK, f"{path}: {left} days left")
 
 
+def configured(configuration: _doctor_configuration.Configuration, server_root: str) -> list[str]:
+    """The files of certificates that the configuration names."""
+    return [
+        os.path.join(server_root, each.arguments[0])
+        for each in configuration.all("SSLCertificateFile")
+        if each.arguments
+    ]
+
+
+def managed(configuration: _doctor_configuration.Configuration, server_root: str) -> dict[str, str]:
+    """The hosts whose certificates mod_md gets, and the directory where it keeps all of them."""
+    names = [each.arguments[0] for each in configuration.all("MDomain") if each.arguments]
+    for each in configuration.directives:
+        names += [
+            _doctor_configuration.words(rest)[0]
+            for name, rest in each.sections
+            if name == "mdomainset" and rest
+        ]
+    store = os.path.join(server_root, configuration.last("MDStoreDir") or "md")
+    return dict.fromkeys(names, store)
+
+
+def _managed_path(name: str, store: str) -> str:
+    return os.path.join(store, "domains", name, "pubcert.pem")
+
+
+def _why_missing(name: str, store: str) -> str:
+    """What mod_md says of its last attempt; empty when nothing."""
+    try:
+        with open(os.path.join(store, "staging", name, "job.json"), encoding="utf-8") as file:
+            return str(json.load(file)["last"]["detail"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def check_managed(hosts: t.Mapping[str, str]) -> t.Iterator[Result]:
+    """Hosts that mod_md has no certificate for."""
+    for name, store in hosts.items():
+        if not os.path.exists(_managed_path(name, store)):
+            why = _why_missing(name, store)
+            yield Result(
+                "certificate",
+                FAILED,
+                f"mod_md has no certificate for {name}" + (f": {why}" if why else "."),
+                "Apache answers with 503, and with a certificate that no browser trusts.",
+                "The authority has to reach this host at port 80 under that name. See the error "
+                "log; once the certificate has come: systemctl reload apache2",
+            )
+
+
 def check(
-    paths: t.Iterable[str], days: int, now: datetime.datetime | None = None
+    paths: t.Iterable[str],
+    days: int,
+    now: datetime.datetime | None = None,
+    hosts: t.Mapping[str, str] | None = None,
 ) -> t.Iterator[Result]:
+    """The certificates in files, and those of hosts that mod_md looks after."""
     now = now or datetime.datetime.now(datetime.timezone.utc)
-    paths = list(dict.fromkeys(paths))
-    if not paths:
+    hosts = hosts or {}
+    yield from check_managed(hosts)
+    kept = [_managed_path(name, store) for name, store in hosts.items()]
+    paths = list(dict.fromkeys([*paths, *filter(os.path.exists, kept)]))
+    if not paths and not hosts:
         yield Result("certificate", SKIPPED, "Not applicable: no virtual host has a certificate.")
     for path in paths:
         try:
             first, last = read(path)
-        except Unreadable as e:
+        except _certificate.Unreadable as e:
             yield Result(
                 "certificate",
                 FAILED,

@@ -10,7 +10,7 @@ import stat
 import time
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_open
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _restore_mark, _trac_open
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import (
     FAILED,
     OK,
@@ -81,6 +81,27 @@ def is_there(path: str) -> Result:
             subject,
         )
     return Result(name, OK, path, subject=subject)
+
+
+def check_restored(path: str) -> list[Result]:
+    """What is left of a restoration that was killed while it replaced the environment."""
+    directory, name = os.path.split(path)
+    holder = _restore_mark.unfinished(directory).get(name)
+    if holder is None:
+        return []
+    seen = f"A restoration of {path} was broken off while it replaced it: {holder}."
+    return [
+        Result(
+            "environments",
+            FAILED,
+            seen,
+            "Its files and its database may not fit together: one from the backup, the other from "
+            "before. playbooks/site.yml leaves it alone.",
+            "Restore it once more: playbooks/restore.yml with trac_restore_environments and "
+            f"trac_restore_overwrite. If you have set it right yourself: rm -r {holder}",
+            f"environment {name}",
+        )
+    ]
 
 
 def _me() -> str:

@@ -13,8 +13,6 @@ import concurrent.futures
 import dataclasses
 import http.client
 import re
-import socket
-import ssl
 import time
 import typing as t
 import urllib.parse
@@ -86,26 +84,12 @@ class Answer:
         return bool(re.match(rf"{self.status} [A-Z]", self.title))
 
 
-def _connection(url: urllib.parse.SplitResult, host: str, seconds: float) -> t.Any:
-    address = url.hostname or "127.0.0.1"
-    if url.scheme != "https":
-        return http.client.HTTPConnection(address, url.port, timeout=seconds)
-    # The certificate is for the site's name, not for this address, and has a check of its own.
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    connection = http.client.HTTPSConnection(address, url.port, timeout=seconds, context=context)
-    plain = socket.create_connection((address, url.port or 443), timeout=seconds)
-    connection.sock = context.wrap_socket(plain, server_hostname=host)
-    return connection
-
-
 def fetch(url: str, host: str, seconds: float) -> Answer:
     """One GET, without following redirects but the one from a site to itself over TLS."""
     parts = urllib.parse.urlsplit(url)
     connection = None
     try:
-        connection = _connection(parts, host, seconds)
+        connection = _http_check.connection(parts, host, seconds)
         target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
         connection.request("GET", target, headers={"Host": host, "Connection": "close"})
         response = connection.getresponse()

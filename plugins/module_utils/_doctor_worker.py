@@ -104,7 +104,7 @@ class _Work:
         path = os.path.join(self.directory, name)
         if kind == "files":
             there = _doctor_files.is_there(path)
-            results = [there]
+            results = [there, *_doctor_files.check_restored(path)]
             if there.status == OK:
                 results += [_doctor_files.check_files(path), _doctor_files.check_ini(path)]
             return {"results": [result.to_json() for result in results]}

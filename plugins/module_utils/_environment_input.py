@@ -22,6 +22,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec im
     DATABASE,
     LOGO,
     NAME_RULE,
+    OWN,
     TITLE,
     EnvironmentSpec,
     OptionName,
@@ -193,6 +194,14 @@ def read_spec(
             f"adopt_from is {adopt_from!r}; it has to be the absolute path of a directory, "
             "such as /var/lib/trac/project, without '..'"
         )
+    adopt_database = document.get("adopt_database")
+    if adopt_database is not None and adopt_from is None:
+        problems.append("adopt_database is of no use without adopt_from")
+    if adopt_database == OWN and DATABASE not in options:
+        problems.append(
+            f"adopt_database is {adopt_database}, which needs database: the connection string of "
+            "the database that you have loaded a dump of the original's into"
+        )
     spec = EnvironmentSpec(
         document["name"],
         options,
@@ -205,6 +214,7 @@ def read_spec(
         document.get("state") or "present",
         new_database,
         adopt_from.rstrip("/") if isinstance(adopt_from, str) else None,
+        adopt_database,
     )
     return spec, problems
 

@@ -34,6 +34,9 @@ TITLE = ("project", "name")
 # Trac's default names a picture that is not there; without one it shows the title instead.
 LOGO = ("header_logo", "src")
 
+# Which database on a server a copy works on: the original's, or another one.
+SHARED, OWN = "shared", "own"
+
 OptionName = t.Tuple[str, str]
 
 
@@ -99,6 +102,7 @@ class EnvironmentSpec:
     state: str = "present"
     new_database: str | None = None  # for a new environment whose options name no database
     adopt_from: str | None = None  # what it is a copy of
+    adopt_database: str | None = None  # which database on a server that copy works on
 
     def creation_options(self) -> dict[OptionName, str]:
         """The options a new environment begins with."""

@@ -20,6 +20,8 @@ import os
 import shutil
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._sync import sync_directory
+
 _PLUGINS = "plugins"
 
 
@@ -102,7 +104,7 @@ class Generations:
         except OSError:
             os.unlink(temporary)
             raise
-        _sync(os.path.dirname(self.path))
+        sync_directory(os.path.dirname(self.path))
 
     def take_over(self) -> bool:
         """Make a directory at the path the first generation, with a link in its place.
@@ -115,7 +117,7 @@ class Generations:
         first = self._path(1)
         _move(self.path, first)
         os.symlink(first, self.path)
-        _sync(os.path.dirname(self.path))
+        sync_directory(os.path.dirname(self.path))
         return True
 
     def repair(self) -> bool:
@@ -129,7 +131,7 @@ class Generations:
         if os.path.isdir(self.path):
             shutil.rmtree(self.path)
         os.symlink(first, self.path)
-        _sync(os.path.dirname(self.path))
+        sync_directory(os.path.dirname(self.path))
         return True
 
     def save_plugins(self, path: str) -> None:
@@ -219,11 +221,3 @@ def _move(source: str, target: str) -> None:
         os.sync()
         os.rename(partial, target)
         shutil.rmtree(source)
-
-
-def _sync(directory: str) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Requests whose answers are compared with what a visitor should see.
 
-Connections go straight to the address in the URL: no proxy, no redirect, no cookie.
+Connections go straight to the address in the URL: no proxy, no redirect, no cookie. Over TLS the
+certificate is that of the host that is asked for, and is told, not verified: it is not for the
+address, and who vouches for it is not known here.
 """
 
 from __future__ import annotations
@@ -13,19 +15,25 @@ import dataclasses
 import html
 import http.client
 import re
+import socket
+import ssl
 import time
 import typing as t
 import urllib.parse
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _certificate
 
 _TITLE = re.compile(r"<title(?:\s[^>]*)?>(.*?)</title\s*>", re.IGNORECASE | re.DOTALL)
 _WORKERS = 4
 _SHOWN_CHARACTERS = 80
 _LONGEST_BODY_BYTES = 4 * 1024 * 1024
+# The certificate that mod_md makes for itself until it gets one, and what is answered then.
+_MANAGED_FALLBACK, _NOT_READY = "Apache Managed Domain Fallback", 503
 
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """What to ask for, and what the answer has to be. None means: not looked at."""
+    """What to ask for, and what the answer has to be. None, or no status: not looked at."""
 
     name: str
     url: str
@@ -35,6 +43,9 @@ class Check:
     exact_body: str | None = None
     title: str | None = None
     accept: tuple[int, ...] = ()
+    location: str | None = None
+    certificate: str | None = None
+    managed_certificate: bool = False
     headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -43,6 +54,8 @@ class Answer:
     status: int
     body: bytes
     charset: str = "utf-8"
+    location: str = ""
+    certificate: _certificate.Certificate | None = None
 
     @property
     def text(self) -> str:
@@ -61,6 +74,7 @@ class Result:
     reason: str
     status: int | None = None
     title: str | None = None
+    certificate: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -86,38 +100,70 @@ def has_phrase(text: str, phrase: str) -> bool:
     return re.search(before + re.escape(phrase) + after, text) is not None
 
 
+def connection(url: urllib.parse.SplitResult, host: str, timeout: float) -> t.Any:
+    """A connection to the address in a URL, for a host that may have another name."""
+    address = url.hostname or "127.0.0.1"
+    if url.scheme != "https":
+        return http.client.HTTPConnection(address, url.port, timeout=timeout)
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    secure = http.client.HTTPSConnection(address, url.port, timeout=timeout, context=context)
+    plain = socket.create_connection((address, url.port or 443), timeout=timeout)
+    try:
+        secure.sock = context.wrap_socket(plain, server_hostname=host)
+    except OSError:
+        plain.close()
+        raise
+    return secure
+
+
+def _seen_certificate(opened: t.Any) -> _certificate.Certificate | None:
+    if not isinstance(opened.sock, ssl.SSLSocket):
+        return None
+    try:
+        return _certificate.from_der(opened.sock.getpeercert(binary_form=True) or b"")
+    except _certificate.Unreadable:
+        return None
+
+
 def fetch(check: Check, timeout: float) -> Answer:
     """One GET. Raises OSError or http.client.HTTPException when there is no answer."""
     parts = urllib.parse.urlsplit(check.url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         msg = f"{check.url!r} is no http or https URL."
         raise ValueError(msg)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname, parts.port, timeout=timeout)
+    host = check.host or parts.netloc.rpartition("@")[2]
+    opened = connection(parts, urllib.parse.urlsplit(f"//{host}").hostname or host, timeout)
     target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
     try:
-        headers = {
-            "Host": check.host or parts.netloc.rpartition("@")[2],
-            "Connection": "close",
-            **check.headers,
-        }
-        connection.request("GET", target, headers=headers)
-        response = connection.getresponse()
+        certificate = _seen_certificate(opened)
+        headers = {"Host": host, "Connection": "close", **check.headers}
+        opened.request("GET", target, headers=headers)
+        response = opened.getresponse()
         charset = response.headers.get_content_charset("utf-8")
-        return Answer(response.status, response.read(_LONGEST_BODY_BYTES), charset)
+        body = response.read(_LONGEST_BODY_BYTES)
+        location = response.headers.get("Location", "")
+        return Answer(response.status, body, charset, location, certificate)
     finally:
-        connection.close()
+        opened.close()
 
 
 def judge(check: Check, answer: Answer) -> str:
     """What is wrong with an answer, in words; empty when nothing is."""
-    if answer.status in check.accept:
+    if check.certificate is not None:
+        wrong = _judge_certificate(check.certificate, answer.certificate)
+        if wrong:
+            return wrong
+    if answer.status in check.accept or (check.managed_certificate and has_fallback(answer)):
         return ""
-    if answer.status not in check.status:
+    if check.status and answer.status not in check.status:
         wanted = " or ".join(str(status) for status in check.status)
         title = page_title(answer.text)
         seen = f", titled {title!r}" if title else ""
         return f"answered with status {answer.status}{seen}; expected {wanted}"
+    if check.location is not None and answer.location != check.location:
+        return f"leads to {answer.location or 'nowhere'}; expected {check.location}"
     text = answer.text
     if check.exact_body is not None and text != check.exact_body:
         return f"answered {_shorten(text)}; expected exactly {_shorten(check.exact_body)}"
@@ -130,6 +176,23 @@ def judge(check: Check, answer: Answer) -> str:
         if not has_phrase(title, check.title):
             return f"has the title {title!r}; expected {squeeze(check.title)!r} in it"
     return ""
+
+
+def has_fallback(answer: Answer) -> bool:
+    """Whether mod_md has no certificate yet, and therefore answers nothing."""
+    found = answer.certificate
+    return found is not None and found.subject == _MANAGED_FALLBACK and answer.status == _NOT_READY
+
+
+def _judge_certificate(fingerprint: str, found: _certificate.Certificate | None) -> str:
+    if found is None:
+        return "answered without a certificate"
+    if found.fingerprint == fingerprint:
+        return ""
+    return (
+        f"has the certificate of {found}, SHA-256 {found.fingerprint}; expected is the one with "
+        f"SHA-256 {fingerprint}"
+    )
 
 
 def _shorten(text: str) -> str:
@@ -148,6 +211,7 @@ def run_check(check: Check, timeout: float) -> Result:
         judge(check, answer),
         answer.status,
         page_title(answer.text),
+        str(answer.certificate) if answer.certificate else None,
     )
 
 

@@ -20,6 +20,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _environment_input,
     _site_hardening,
     _site_plan,
+    _site_tls,
     _tracignore,
 )
 
@@ -223,6 +224,7 @@ def site_problems(
         problems += _site_hardening.size_problems(where, site)
         if "\x00" in str(site.get("extra_directives", "")):
             problems.append(f"{where}.extra_directives holds a NUL character.")
+    problems += _site_tls.problems(items)
     embedded = [site for _where, site in items if site.get("mode") == "embedded"]
     for key, values in (
         ("pooling", {site.get("pooling", "enabled") for site in embedded}),

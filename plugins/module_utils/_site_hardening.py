@@ -130,9 +130,14 @@ def _is_number(value: object) -> bool:
     return not isinstance(value, bool) and bool(re.match(r"[0-9]{1,19}\Z", str(value)))
 
 
-def sent_headers(given: t.Mapping[str, str]) -> list[Dict]:
-    """The headers to send, with the values as mod_headers wants them; names know no case."""
+def sent_headers(given: t.Mapping[str, str], forms_lead_elsewhere: bool = False) -> list[Dict]:
+    """The headers to send, with the values as mod_headers wants them; names know no case.
+
+    Browsers hold the policy for forms against redirects, too, by which they are answered.
+    """
     wanted = dict(HEADERS)
+    if forms_lead_elsewhere:
+        wanted["Content-Security-Policy"] = _POLICY.replace("; form-action 'self'", "")
     names = {name.lower(): name for name in wanted}
     for name, value in given.items():
         wanted[names.setdefault(name.lower(), name)] = value
@@ -183,7 +188,7 @@ def site_hardening(
     }
     used = [robot["path"] for robot in robots.values()]
     return {
-        "headers": sent_headers(settings["headers"]),
+        "headers": sent_headers(settings["headers"], any(map(_has_provider, sites))),
         # mod_qos refuses the request that reaches the number.
         "rates": [{"name": name, "refused": rates[name] + 1} for name in limited],
         "sites": {
@@ -230,6 +235,11 @@ def _limit(site: t.Mapping[str, t.Any], sizes: t.Mapping[str, int]) -> int:
         return int(given)
     wanted = [sizes[name] for name in site["served"] if name in sizes] or [request_bytes({})]
     return 0 if 0 in wanted else max(wanted)
+
+
+def _has_provider(site: t.Mapping[str, t.Any]) -> bool:
+    """Whether a log-out, or a form of who is logged out meanwhile, leads to another host."""
+    return (site.get("authentication") or {}).get("type") == "openid_connect"
 
 
 def _pages(site: t.Mapping[str, t.Any]) -> str:

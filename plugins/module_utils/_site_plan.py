@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_size
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_size, _site_tls
 
 Dict = t.Dict[str, t.Any]
 
@@ -32,6 +32,7 @@ _DEFAULTS: Dict = {
     "egg_cache": "",
     "extra_site_directories": [],
     "extra_directives": "",
+    "tls": None,
 }
 
 # Trac's own size of its pool of database connections, which is one for each process.
@@ -176,8 +177,10 @@ def site_plan(
         "embedded": any(site["mode"] == "embedded" for site in completed),
         "default_host": any(not host["server_name"] for host in hosts),
         "apache": apache,
+        "tls": _site_tls.plan(hosts),
         "pools": [_pool(site, apache) for site in completed],
         "checks": _checks(completed, hosts, present, settings),
+        "certificate_checks": _site_tls.certificate_checks(hosts, settings),
         "urls": {site["name"]: _urls(site, settings) for site in completed},
     }
 
@@ -221,6 +224,7 @@ def _complete(
     served = [one] if one else [item["name"] for item in present]
     full.update(
         server_name=full["server_name"].lower(),
+        tls=_site_tls.complete(full["tls"], full["server_name"].lower(), settings),
         egg_cache=full["egg_cache"] or f"{settings['cache_dir']}/{full['name']}",
         directory=directory,
         script_path=f"{directory}/trac.wsgi",
@@ -254,6 +258,8 @@ def _virtual_hosts(sites: t.Sequence[Dict], settings: t.Mapping[str, t.Any]) -> 
     for host in hosts.values():
         # The first alias that matches wins: longer mounts stand in front of shorter ones.
         host["sites"].sort(key=lambda site: (-len(site["mount"]), site["mount"]))
+        host["tls"] = host["sites"][0]["tls"]
+        host["endpoints"] = _site_tls.endpoints(host["tls"], settings)
         # A script at the root would take the path of the hello-world, which every virtual host has.
         host["hello_world"] = bool(settings["hello_world_path"]) and any(
             site["mount"] == "/" for site in host["sites"]
@@ -274,22 +280,21 @@ def _checks(
     present: t.Sequence[t.Mapping[str, t.Any]],
     settings: t.Mapping[str, t.Any],
 ) -> list[Dict]:
-    address = settings["base_url"]
-    checks: list[Dict] = []
+    checks = _site_tls.checks(hosts, settings)
     if settings["hello_world_path"]:
         checks += [
             {
                 "name": f"hello-world on {host['server_name'] or 'the default host'}",
-                "url": address + settings["hello_world_path"],
-                "host": host["server_name"] or "127.0.0.1",
+                "url": _site_tls.base_url(host["tls"], settings) + settings["hello_world_path"],
                 "body": "Hello World!",
-                "accept": _LOGIN_WANTED,
+                **_common(host),
             }
             for host in hosts
         ]
     titles = {item["name"]: _expected_title(item) for item in present}
     for site in sites:
-        common = {"host": site["server_name"] or "127.0.0.1", "accept": _LOGIN_WANTED}
+        common = _common(site)
+        address = _site_tls.base_url(site["tls"], settings)
         base = address + site["mount"].rstrip("/")
         if site["parent_directory"]:
             checks.append({"name": f"site {site['name']}, index", "url": f"{base}/", **common})
@@ -315,10 +320,18 @@ def _checks(
     return checks
 
 
+def _common(served: t.Mapping[str, t.Any]) -> Dict:
+    """What all checks of a site, or of a virtual host, have in common."""
+    common: Dict = {"host": served["server_name"] or "127.0.0.1", "accept": _LOGIN_WANTED}
+    if served["tls"] and served["tls"]["acme"]:
+        common["managed_certificate"] = True
+    return common
+
+
 def _urls(site: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]) -> list[str]:
     """Where a visitor finds the site."""
-    port = "" if int(settings["port"]) == 80 else f":{settings['port']}"
-    base = f"http://{site['server_name'] or settings['host']}{port}{site['mount']}".rstrip("/")
+    host = _site_tls.public_url(site["tls"], site["server_name"] or settings["host"], settings)
+    base = f"{host}{site['mount']}".rstrip("/")
     if not site["parent_directory"]:
         return [base if site["mount"] != "/" else f"{base}/"]
     return [f"{base}/", *(f"{base}/{name}" for name in site["served"])]

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _backup_files,
+    _restore_mark,
     _secrets,
     _tar_environment,
     _trac_archive,
@@ -78,6 +79,9 @@ class _Backup:
             raise EnvironmentFailure("its name cannot be a part of the name of a file")
         if not os.path.isfile(os.path.join(path, "VERSION")):
             raise EnvironmentFailure(f"{path} is no Trac environment (it has no file VERSION)")
+        half_restored = _restore_mark.unfinished(self.directory)
+        if name in half_restored:
+            raise EnvironmentFailure(_restore_mark.problem(path, half_restored[name]))
         ini = IniFile(os.path.join(path, "conf", "trac.ini"))
         for option, value in ini.secrets():
             redactor.learn(option, value)

@@ -18,6 +18,7 @@ import sys
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _restore_mark,
     _secrets,
     _trac_open,
     _trac_upgrade,
@@ -102,9 +103,12 @@ def found_environments(directory: str) -> list[str]:
     )
 
 
-def _look(path: str, kind: t.Any) -> Document:
+def _look(path: str, kind: t.Any, holder: str | None) -> Document:
     """One environment. Trac reads trac.ini into memory only, so that nothing can save it."""
     seen: Document = {"components": [], "broken": {}, "outdated": False, "failure": None}
+    if holder is not None:  # nothing may upgrade what does not fit together
+        seen["failure"] = _restore_mark.problem(path, holder)
+        return seen
     redact: t.Callable[[str], str] = str
     try:
         redact = redactor_of(path).redact
@@ -152,9 +156,11 @@ def look(payload: t.Mapping[str, t.Any]) -> t.Iterator[Document]:
     yield {"event": "trac", "version": str(trac.__version__), "prefix": sys.prefix}
     directory = payload["directory"]
     names = found_environments(directory) if os.path.isdir(directory) else []
+    half_restored = _restore_mark.unfinished(directory)
     for name in names:
         yield {"event": "begin", "name": name}
-        yield {"event": "seen", "name": name, **_look(os.path.join(directory, name), kind)}
+        seen = _look(os.path.join(directory, name), kind, half_restored.get(name))
+        yield {"event": "seen", "name": name, **seen}
     yield {"event": "complaints", "messages": kind.complaints.messages}
     yield {"event": "end"}
 

@@ -9,6 +9,7 @@ import os
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _restore_mark,
     _trac_database,
     _trac_permissions,
     _trac_plugins,
@@ -122,6 +123,7 @@ class Reconciler:
         # Databases which the run itself would have emptied before.
         paths = [os.path.join(directory, name) for name in leftovers(directory)]
         self._emptied = {_trac_remove.database_of(path) for path in paths} if check else set()
+        self._half_restored = _restore_mark.unfinished(directory)
 
     def reconcile(self, spec: EnvironmentSpec) -> Report:
         """Bring one environment into its wanted state; a failure stands in the report."""
@@ -129,6 +131,10 @@ class Reconciler:
         redactor = spec.redactor()
         path = os.path.join(self.directory, spec.name)
         try:
+            if spec.name in self._half_restored:
+                raise EnvironmentFailure(
+                    _restore_mark.problem(path, self._half_restored[spec.name])
+                )
             if spec.state == "absent":
                 _trac_remove.remove(path, self.archive, report, self.check)
             elif exists(path):

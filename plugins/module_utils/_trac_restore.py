@@ -5,6 +5,7 @@
 
 An environment is unpacked into a hidden directory beside its place, compared with what the backup
 says that it holds, and appears by a rename. What was in its place is kept in the archive directory.
+What is killed while it replaces something leaves a mark, see _restore_mark.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _restore_mark,
     _secrets,
     _tar_environment,
     _trac_archive,
@@ -33,10 +35,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec im
     exists,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory import (
-    abandoned,
     held_directory,
     locked,
-    pattern_of,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import IniFile, proposal
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
@@ -177,6 +177,7 @@ class Restorer:
             os.utime(ini.path)
             os.sync()
             place.publish()
+            _restore_mark.clear_mark(self.directory, item.name)
 
 
 class _Place:
@@ -314,6 +315,7 @@ class _Place:
 
     def _fill(self, environment: t.Any, uri: str, dump: str | None) -> None:
         """Fill the database; what was in it comes back if that fails."""
+        _restore_mark.set_mark(self.holder)
         try:
             if self.item.kind == "sqlite":
                 _trac_database.destroy(environment)
@@ -343,6 +345,7 @@ class _Place:
         """Take the place."""
         former = os.path.join(self.holder, "former")
         if self.there:
+            _restore_mark.set_mark(self.holder)
             if self.kept is None:
                 former = self._archive_name()
             shutil.move(self.path, former)
@@ -417,7 +420,7 @@ def run(payload: t.Mapping[str, t.Any], output: int | None = None) -> t.Iterator
     with contextlib.ExitStack() as stack:
         if not restorer.check:
             stack.enter_context(locked(restorer.directory, LOCK_TIMEOUT))
-            abandoned(restorer.directory, pattern_of(r"\..+\.restoring-"))
+            _restore_mark.clean_up(restorer.directory)
         for event in _trac_processes.work(restore, items, output):
             if event.death is not None:
                 report = Report(items[event.job].name)

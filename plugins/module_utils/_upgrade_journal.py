@@ -15,6 +15,8 @@ import os
 import tempfile
 import time
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._sync import sync_directory
+
 _VERSION = 1
 
 # In their order: nothing is changed yet; environments may be half upgraded; the sites have answered
@@ -99,18 +101,10 @@ def write(path: str, journal: Journal) -> None:
     except OSError:
         os.unlink(temporary)
         raise
-    _sync(directory)
+    sync_directory(directory)
 
 
 def remove(path: str) -> None:
     """Declare the upgrade over."""
     os.unlink(path)
-    _sync(os.path.dirname(path))
-
-
-def _sync(directory: str) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(os.path.dirname(path))

@@ -13,22 +13,14 @@ short_description: Tell on which ports Apache listens, and who holds them
 version_added: "0.1.0"
 author: "The trac.mod_wsgi maintainers (@trac-mod-wsgi)"
 description:
-  - Reads the ports of Apache's plain HTTP from C(/etc/apache2/ports.conf), and which processes
-    listen on them now. Where Apache is not installed yet, the port is the one that its package
-    brings, 80.
+  - Reads the ports of Apache's plain HTTP and those of TLS from C(/etc/apache2/ports.conf), and
+    which processes listen on them now. Where Apache is not installed yet, the ports are those that
+    its package brings, 80 and 443.
   - Names the server that would keep Apache from starting.
   - Has to run as root; other users do not see whose ports they are.
 extends_documentation_fragment:
   - trac.mod_wsgi._attributes
-attributes:
-  check_mode:
-    support: full
-    details: This module only reads.
-  diff_mode:
-    support: N/A
-    details: This module only reads.
-  idempotent:
-    support: full
+  - trac.mod_wsgi._attributes.read_only
 options: {}
 """
 
@@ -49,7 +41,7 @@ endpoints:
   returned: always
   type: list
   elements: dict
-  contains:
+  contains: &endpoint
     address:
       description: The address, empty for all of them.
       type: str
@@ -63,6 +55,20 @@ endpoints:
       type: str
       returned: always
       sample: http://127.0.0.1
+tls_endpoints:
+  description:
+    - Where Apache listens for TLS, or will when its module is enabled, in the order of the file.
+  returned: always
+  type: list
+  elements: dict
+  version_added: "0.3.0"
+  contains: *endpoint
+tls_taken:
+  description: What a process other than Apache holds of these, as in RV(taken).
+  returned: always
+  type: list
+  elements: dict
+  version_added: "0.3.0"
 taken:
   description: What a process other than Apache holds of it.
   returned: always
@@ -101,6 +107,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_host import 
     APACHE_PROGRAMS,
     Listener,
     apache_endpoints,
+    apache_tls_endpoints,
     listeners,
 )
 
@@ -131,11 +138,15 @@ def sentence(listener: Listener) -> str:
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
-    endpoints = apache_endpoints()
+    endpoints, tls_endpoints = apache_endpoints(), apache_tls_endpoints()
     module.exit_json(
         changed=False,
         endpoints=[{"address": one.address, "port": one.port, "url": one.url} for one in endpoints],
+        tls_endpoints=[
+            {"address": one.address, "port": one.port, "url": one.tls_url} for one in tls_endpoints
+        ],
         taken=taken(listeners(endpoints)),
+        tls_taken=taken(listeners(tls_endpoints)),
     )
 
 

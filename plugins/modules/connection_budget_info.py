@@ -18,17 +18,7 @@ description:
   - A server that does not answer is named in a warning. It is no failure.
 extends_documentation_fragment:
   - trac.mod_wsgi._attributes
-attributes:
-  check_mode:
-    support: full
-    details:
-      - Only reads, and does the same in check mode.
-  diff_mode:
-    support: none
-    details:
-      - Changes nothing.
-  idempotent:
-    support: full
+  - trac.mod_wsgi._attributes.read_only
 options:
   environments:
     description:

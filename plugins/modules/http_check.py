@@ -14,20 +14,12 @@ description:
   - Sends one GET request for each check and compares status, body and title with what is expected.
     A status alone does not show that the right Trac environment has answered; its title does.
   - Connects to the address in the URL itself. Proxies, redirects and cookies play no part.
+  - Over TLS the certificate for O(checks[].host) is asked for. It is told in the result; whether
+    somebody trusts in it is not looked at.
   - All checks run before the module fails, so that its message names every one that did not pass.
 extends_documentation_fragment:
   - trac.mod_wsgi._attributes
-attributes:
-  check_mode:
-    support: full
-    details:
-      - Only reads, and does the same in check mode.
-  diff_mode:
-    support: none
-    details:
-      - Changes nothing.
-  idempotent:
-    support: full
+  - trac.mod_wsgi._attributes.read_only
 options:
   checks:
     description:
@@ -49,7 +41,7 @@ options:
           - The C(Host) header, for a virtual host that is reached by its address.
         type: str
       status:
-        description: The accepted status codes.
+        description: The accepted status codes. With none, the status is not looked at.
         type: list
         elements: int
         default: [200]
@@ -70,6 +62,23 @@ options:
         type: list
         elements: int
         default: []
+      location:
+        description: The C(Location) header, which says where a redirect leads.
+        type: str
+        version_added: "0.3.0"
+      certificate:
+        description:
+          - The certificate that the server has to show, by its SHA-256 fingerprint in hexadecimal
+            digits.
+        type: str
+        version_added: "0.3.0"
+      managed_certificate:
+        description:
+          - Whether Apache's mod_md gets the certificate. Until it has it, mod_md shows one of its
+            own and answers with 503; that passes then.
+        type: bool
+        default: false
+        version_added: "0.3.0"
   headers:
     description: More headers of each request. Their values are not shown.
     type: dict
@@ -126,6 +135,10 @@ results:
     title:
       description: The title of the page, or null when there was none.
       type: str
+    certificate:
+      description: What certificate the server has shown, or null without TLS.
+      type: str
+      sample: trac.example.org (self-signed, valid until 2030-01-31)
   sample:
     - name: project
       url: http://127.0.0.1/trac
@@ -133,6 +146,7 @@ results:
       reason: ""
       status: 200
       title: WikiStart – My Project
+      certificate: null
 """
 
 import typing as t
@@ -154,6 +168,7 @@ def _as_dict(result: Result) -> dict[str, t.Any]:
         "reason": result.reason,
         "status": result.status,
         "title": result.title,
+        "certificate": result.certificate,
     }
 
 
@@ -173,6 +188,9 @@ def main() -> None:
                     "exact_body": {"type": "str"},
                     "title": {"type": "str"},
                     "accept": {"type": "list", "elements": "int", "default": []},
+                    "location": {"type": "str"},
+                    "certificate": {"type": "str"},
+                    "managed_certificate": {"type": "bool", "default": False},
                 },
             },
             "headers": {"type": "dict", "default": {}, "no_log": True},

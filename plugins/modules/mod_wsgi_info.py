@@ -21,15 +21,7 @@ description:
     Apache's configuration would load.
 extends_documentation_fragment:
   - trac.mod_wsgi._attributes
-attributes:
-  check_mode:
-    support: full
-    details: This module only reads.
-  diff_mode:
-    support: N/A
-    details: This module only reads.
-  idempotent:
-    support: full
+  - trac.mod_wsgi._attributes.read_only
 options:
   package:
     description:

@@ -25,6 +25,7 @@ description:
     of them with the reason. The O(status_file) says so, too.
 extends_documentation_fragment:
   - trac.mod_wsgi._attributes
+  - trac.mod_wsgi._environments
 attributes:
   check_mode:
     support: full
@@ -46,18 +47,6 @@ options:
       - If left out, all that are in O(directory).
     type: list
     elements: str
-  directory:
-    description: The directory that the environments are in.
-    type: path
-    required: true
-  python:
-    description: The Python interpreter that has Trac, that of the virtual environment.
-    type: path
-    required: true
-  user:
-    description: The account that owns the environments.
-    type: str
-    required: true
   backup_directory:
     description:
       - Where the backups are put.

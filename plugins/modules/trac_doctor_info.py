@@ -22,17 +22,7 @@ description:
     when a check does.
 extends_documentation_fragment:
   - trac.mod_wsgi._attributes
-attributes:
-  check_mode:
-    support: full
-    details:
-      - Only reads, and does the same in check mode.
-  diff_mode:
-    support: none
-    details:
-      - Changes nothing.
-  idempotent:
-    support: full
+  - trac.mod_wsgi._attributes.read_only
 options:
   checks:
     description:

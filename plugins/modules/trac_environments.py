@@ -38,6 +38,8 @@ description:
     of them with the reason.
 extends_documentation_fragment:
   - trac.mod_wsgi._attributes
+  - trac.mod_wsgi._environments
+  - trac.mod_wsgi._environments.group
 attributes:
   check_mode:
     support: full
@@ -103,9 +105,22 @@ options:
             database is not whole. A link that leads out of it, a device, a file that may be
             somebody else's, or an SQLite database outside of it stop the copy before it begins.
           - C([trac] database) is changed in the copy only where it names the file by its absolute
-            path. With PostgreSQL and MySQL the copy works on the same database as the original,
-            which must not be served any more.
+            path. A database on a server is not copied, see O(environments[].adopt_database).
         type: str
+      adopt_database:
+        description:
+          - Which database an environment with O(environments[].adopt_from) works on whose original
+            is on PostgreSQL or MySQL. If it is left out, such an environment fails before anything
+            is copied, because two environments on one database destroy each other's data.
+          - V(shared) means the original's own database. The original must not be served, nor
+            worked on in any other way, from then on. The module warns of this when it copies.
+          - V(own) means that which O(environments[].database) names and into which a dump of the
+            original's has been loaded. It is refused where it has the same name on the same server.
+          - With SQLite the file is copied; V(shared) is refused there.
+        type: str
+        choices:
+          - shared
+          - own
       permissions:
         description:
           - What users and groups may do, as name to list of actions or groups.
@@ -311,23 +326,6 @@ options:
     type: list
     elements: str
     default: []
-  directory:
-    description: The directory that the environments are in. It has to exist.
-    type: path
-    required: true
-  python:
-    description: The Python interpreter that has Trac, that of the virtual environment.
-    type: path
-    required: true
-  user:
-    description: The account that owns the environments, and that everything is done as.
-    type: str
-    required: true
-  group:
-    description:
-      - The group of what is created.
-      - If left out, this is the main group of O(user).
-    type: str
   archive_directory:
     description:
       - Where the verified copies are put that are made of environments before they are removed or
@@ -823,6 +821,10 @@ def main() -> None:
                     "database": {"type": "str"},
                     "new_database": {"type": "str"},
                     "adopt_from": {"type": "str"},
+                    "adopt_database": {
+                        "type": "str",
+                        "choices": [_environment_spec.SHARED, _environment_spec.OWN],
+                    },
                     "repositories": {
                         "type": "list",
                         "elements": "dict",

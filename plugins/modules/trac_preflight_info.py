@@ -17,35 +17,14 @@ description:
   - Says what is lost in comparison with another virtual environment, that which serves them now.
 extends_documentation_fragment:
   - trac.mod_wsgi._attributes
-attributes:
-  check_mode:
-    support: full
-    details:
-      - Only reads, and does the same in check mode.
-  diff_mode:
-    support: none
-    details:
-      - Changes nothing.
-  idempotent:
-    support: full
+  - trac.mod_wsgi._attributes.read_only
+  - trac.mod_wsgi._environments
 options:
-  directory:
-    description: The directory that the environments are in.
-    type: path
-    required: true
-  python:
-    description: The Python interpreter of the virtual environment that is looked at.
-    type: path
-    required: true
   old_python:
     description:
       - The Python interpreter of the virtual environment that it is compared with.
       - Left out, everything that does not load is a problem.
     type: path
-  user:
-    description: The account that owns the environments, and that everything is done as.
-    type: str
-    required: true
   live_plugins:
     description: The directory of single-file plugins that C(trac.ini) names.
     type: path

@@ -24,10 +24,15 @@ description:
   - A backup of an environment on SQLite can be restored into PostgreSQL or MySQL, with Trac's own
     conversion (Trac 1.6). The tables of plugins move as well if the plugins are installed and
     enabled; otherwise the environment is refused. It is upgraded first if Trac wants it.
+  - A run that is killed while it replaces an environment leaves a mark, because its files and its
+    database may not fit together then. M(trac.mod_wsgi.trac_environments) and
+    M(trac.mod_wsgi.trac_backup) refuse the environment until it has been restored once more.
   - Processes that serve an environment have its former files open. Reload Apache after it has been
     replaced, see M(trac.mod_wsgi.apache_reload).
 extends_documentation_fragment:
   - trac.mod_wsgi._attributes
+  - trac.mod_wsgi._environments
+  - trac.mod_wsgi._environments.group
 attributes:
   check_mode:
     support: full
@@ -90,24 +95,6 @@ options:
       O(databases[].new_database).
     type: bool
     default: false
-  directory:
-    description: The directory that the environments are in. It has to exist.
-    type: path
-    required: true
-  python:
-    description: The Python interpreter that has Trac, that of the virtual environment.
-    type: path
-    required: true
-  user:
-    description: The account that owns the environments, and that everything but reading
-      O(backup_directory) is done as.
-    type: str
-    required: true
-  group:
-    description:
-      - The group of what is created.
-      - If left out, this is the main group of O(user).
-    type: str
   backup_directory:
     description: Where the backups are.
     type: path

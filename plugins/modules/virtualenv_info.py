@@ -15,17 +15,7 @@ description:
     index and without running any of its packages but pip.
 extends_documentation_fragment:
   - trac.mod_wsgi._attributes
-attributes:
-  check_mode:
-    support: full
-    details:
-      - Only reads, and does the same in check mode.
-  diff_mode:
-    support: none
-    details:
-      - Changes nothing.
-  idempotent:
-    support: full
+  - trac.mod_wsgi._attributes.read_only
 options:
   path:
     description: The virtual environment.

@@ -34,6 +34,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _site_hardening,
     _site_plan,
 )
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import SETTINGS
 
 ROLE = pathlib.Path(__file__).parents[2] / "roles" / "trac_site"
 SOURCE = (ROLE / "files" / "trac.wsgi").read_text(encoding="utf-8")
@@ -116,18 +117,6 @@ def test_the_reader_of_apaches_rules() -> None:
 # -- sites -------------------------------------------------------------------------------------
 
 ENVIRONMENTS = [{"name": "one"}, {"name": "two"}]
-SETTINGS = {
-    "dir": "/srv/trac/sites",
-    "marker": ".mine",
-    "cache_dir": "/var/cache/trac",
-    "environments_dir": "/srv/trac/environments",
-    "user": "trac",
-    "apache_user": "www-data",
-    "hello_world_path": "/hello-world",
-    "host": "localhost",
-    "port": 80,
-    "base_url": "http://127.0.0.1",
-}
 VARIABLES = {
     "trac_site_venv": "/opt/trac",
     "trac_site_user": "trac",
@@ -168,7 +157,6 @@ def virtual_hosts(
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ROLE / "templates"),
         trim_blocks=True,
-        keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
         autoescape=False,
     )

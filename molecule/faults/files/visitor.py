@@ -43,7 +43,7 @@ def main() -> None:
             else:
                 failures.append(f"{time.strftime('%H:%M:%S')} {url}: {seen}")
         report.write_text("\n".join([str(well), *failures]) + "\n", encoding="utf-8")
-        time.sleep(0.3)
+        time.sleep(1)
 
 
 main()

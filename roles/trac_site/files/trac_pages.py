@@ -6,6 +6,7 @@ Nothing that a visitor sees is kept: pages depend on permissions, on what exists
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import importlib
 import os
@@ -35,6 +36,7 @@ def keep(directory: str) -> None:
     keep_wiki_syntax()
     keep_dates()
     keep_from_looking_twice()
+    list_projects_at_once()
     # Pages are handed over in pieces of 64 KiB instead of 4.
     importlib.import_module("trac.web.api").Request.CHUNK_SIZE = 65536
 
@@ -189,3 +191,26 @@ def keep_from_looking_twice() -> None:
         return look(self, obj, attribute)
 
     environment.getattr = attribute_or_item
+
+
+@functools.lru_cache(maxsize=None)
+def list_projects_at_once() -> None:
+    """Read what lies in the parent directory in one go; Trac asks twice about each project."""
+    main = importlib.import_module("trac.web.main")
+    one_by_one = main.get_environments
+
+    def get_environments(environ: dict[str, t.Any], warn: bool = False) -> dict[str, str]:
+        parent = environ.get("trac.env_parent_dir")
+        if not parent or environ.get("trac.env_paths"):
+            return t.cast("dict[str, str]", one_by_one(environ, warn))
+        parent = os.path.normpath(parent)
+        ignored = main.get_tracignore_patterns(parent)
+        with os.scandir(parent) as entries:
+            return {
+                entry.name: entry.path
+                for entry in entries
+                if entry.is_dir()
+                and not any(fnmatch.fnmatch(entry.name, pattern) for pattern in ignored)
+            }
+
+    main.get_environments = get_environments

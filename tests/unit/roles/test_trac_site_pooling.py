@@ -21,22 +21,12 @@ import weakref
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_plan
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins import site_settings
 
 SOURCE = (
     pathlib.Path(__file__).parents[3] / "roles" / "trac_site" / "files" / "trac.wsgi"
 ).read_text(encoding="utf-8")
-SETTINGS = {
-    "dir": "/srv/trac/sites",
-    "marker": ".mine",
-    "cache_dir": "/var/cache/trac",
-    "environments_dir": "/srv/trac/environments",
-    "user": "trac",
-    "apache_user": "www-data",
-    "hello_world_path": "",
-    "host": "localhost",
-    "port": 80,
-    "base_url": "http://127.0.0.1",
-}
+SETTINGS = {**site_settings.SETTINGS, "hello_world_path": ""}
 WAIT = 10  # seconds, for what should happen at once
 
 

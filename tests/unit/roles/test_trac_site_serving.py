@@ -17,6 +17,7 @@ import typing as t
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_plan
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import SETTINGS
 
 pytest.importorskip("trac")
 from trac.env import Environment
@@ -66,16 +67,11 @@ class Site:
 
     def script(self, **options: object) -> pathlib.Path:
         settings = {
+            **SETTINGS,
             "dir": str(self.directory / "sites"),
-            "marker": ".mine",
             "cache_dir": str(self.directory / "cache"),
             "environments_dir": str(self.environments),
-            "user": "trac",
-            "apache_user": "www-data",
             "hello_world_path": "",
-            "host": "localhost",
-            "port": 80,
-            "base_url": "http://127.0.0.1",
         }
         there = [{"name": path.name} for path in self.environments.iterdir()]
         plan = _site_plan.site_plan([{"name": "a", **options}], there, settings)
@@ -415,6 +411,30 @@ print(json.dumps([env.from_string("{{" + text + "}}").render(**data) for text in
     on, off = (site.ask(code, environment="one", reuse=reuse) for reuse in (True, False))
     assert on == off
     assert on[:2] == ["2", "None"]
+
+
+@pytest.mark.parametrize("ignore", [None, "# nothing\n", "t*\n# no\n.*\n"])
+def test_index_lists_the_same_projects(site: Site, ignore: str | None) -> None:
+    for name in ("two", ".hidden", "three"):
+        used(site, name, 1)
+    (site.environments / "link").symlink_to("one")
+    (site.environments / "gone").symlink_to("nothing")
+    (site.environments / "file").touch()
+    if ignore is not None:
+        (site.environments / ".tracignore").write_text(ignore, encoding="utf-8")
+    code = """
+from trac.web import main
+isdir, asked = os.path.isdir, []
+os.path.isdir = lambda path: asked.append(path) or isdir(path)
+found = [list(main.get_environments({"trac.env_parent_dir": path}).items()) for path in (
+    sys.argv[-1], sys.argv[-1] + "/./")]
+print(json.dumps([found, get("/")[1], len(asked)]))
+"""
+    code = code.replace("sys.argv[-1]", repr(str(site.environments)))
+    on, off = (site.ask(code, preload=0, reuse=reuse) for reuse in (True, False))
+    assert on[:2] == off[:2]
+    assert {name for name, _path in on[0][0]} >= {"one", "link"}
+    assert on[2] < off[2]
 
 
 def test_directory_that_cannot_be_written_only_costs_time(site: Site) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import shutil
 import sqlite3
 import typing as t
 
@@ -92,8 +93,17 @@ def empty(tmp_path: pathlib.Path) -> Project:
     return Project(directory)
 
 
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """An environment as Trac makes it, to be copied."""
+    pytest.importorskip("trac.env")
+    made = Project(tmp_path_factory.mktemp("made"))
+    assert made.reconcile()["failure"] is None
+    return made
+
+
 @pytest.fixture
-def project(empty: Project) -> Project:
+def project(empty: Project, made: Project) -> Project:
     """An environment as Trac makes it."""
-    assert empty.reconcile()["failure"] is None
+    shutil.copytree(made.directory, empty.directory, dirs_exist_ok=True)
     return empty

@@ -248,7 +248,7 @@ def test_what_might_be_somebody_elses_is_not_copied(
 
     def refused() -> str:
         with pytest.raises(_adoption.AdoptionFailure) as failure:
-            _adoption_copy.survey(str(source), TRAC, "sqlite:db/trac.db")
+            _adoption_copy.survey(str(source), TRAC)
         return str(failure.value)
 
     os.link(tmp_path / "secret", source / "files" / "hard")
@@ -263,6 +263,6 @@ def test_what_might_be_somebody_elses_is_not_copied(
     (source / "device").unlink()
     # A backup that shares files with another: all is the same account's.
     os.link(source / "conf" / "trac.ini", tmp_path / "yesterday.ini")
-    assert "conf/trac.ini" in _adoption_copy.survey(str(source), TRAC, "x").files
+    assert "conf/trac.ini" in _adoption_copy.survey(str(source), TRAC).files
     (source / "conf").chmod(0o777)
     assert "conf/trac.ini has 2 names" in refused()

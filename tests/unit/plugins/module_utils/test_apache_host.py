@@ -231,6 +231,23 @@ def test_reads_where_apache_listens(tmp_path: Path, ports: str | None, urls: lis
 
 
 @pytest.mark.parametrize(
+    ("ports", "urls"),
+    [
+        (None, ["https://127.0.0.1"]),
+        (PORTS, ["https://127.0.0.1"]),
+        (PORTS.replace("443", "8443"), ["https://127.0.0.1:8443"]),
+        ("<IfModule mod_ssl.c>\nListen [2001:db8::1]:443\n</IfModule>", ["https://[2001:db8::1]"]),
+        ("<IfModule mod_gnutls.c>\nListen 9443\n</IfModule>\n" + PORTS, ["https://127.0.0.1"]),
+        ("Listen 8443 https\nListen 80\n", ["https://127.0.0.1:8443"]),
+    ],
+)
+def test_reads_where_apache_speaks_tls(tmp_path: Path, ports: str | None, urls: list[str]) -> None:
+    if ports is not None:
+        (tmp_path / "ports.conf").write_text(ports, encoding="utf-8")
+    assert [one.tls_url for one in host.apache_tls_endpoints(str(tmp_path))] == urls
+
+
+@pytest.mark.parametrize(
     ("one", "other", "overlap"),
     [
         (("", 80), ("", 80), True),

@@ -12,19 +12,8 @@ import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _connection_budget, _site_plan
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._connection_budget import Server
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import SETTINGS
 
-SETTINGS = {
-    "dir": "/srv/trac/sites",
-    "marker": ".mine",
-    "cache_dir": "/var/cache/trac",
-    "environments_dir": "/srv/trac/environments",
-    "user": "trac",
-    "apache_user": "www-data",
-    "hello_world_path": "",
-    "host": "localhost",
-    "port": 80,
-    "base_url": "http://127.0.0.1",
-}
 NAMES = ["one", "two", "three"]
 SERVER = Server("postgres://db:5432", NAMES, 100, 3)
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 import pathlib
 import socket
 import typing as t
@@ -22,6 +21,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_configuratio
     scripts,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import Result
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.nobody import needs_nobody
 
 Results = t.List[Result]
 
@@ -137,7 +137,7 @@ def test_python_homes(
         assert "systemctl restart apache2" in result.advice
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask as somebody else")
+@needs_nobody
 def test_python_home_that_is_closed(tmp_path: pathlib.Path) -> None:
     # The directory of the test is closed to everybody but its owner.
     tmp_path.chmod(0o700)

@@ -76,6 +76,19 @@ def test_a_size_that_trac_cannot_read_is_as_its_default(value: Any) -> None:
     assert _site_hardening.request_bytes({"attachment": {"max_size": value}}) == DEFAULT_BYTES
 
 
+@pytest.mark.parametrize(
+    ("authentication", "is_held"),
+    [(None, True), ({"type": "basic"}, True), ({"type": "openid_connect"}, False)],
+)
+def test_forms_may_lead_to_a_provider(authentication: Any, is_held: bool) -> None:
+    sites = [{**SITES[0], "authentication": authentication}, *SITES[1:]]
+    settings = {"headers": {}, "rate_limits": {}, "robots": True, "found": {}}
+    headers = _site_hardening.site_hardening(sites, ENVIRONMENTS, settings)["headers"]
+    (policy,) = [each["value"] for each in headers if each["name"] == "Content-Security-Policy"]
+    assert ("form-action 'self'" in policy.split("; ")) == is_held
+    assert "frame-ancestors 'self'" in policy.split("; ")
+
+
 def test_headers_are_named_without_regard_to_case() -> None:
     sent = hardening(headers={"x-frame-options": "DENY", "referrer-policy": "", "X-A": "5%"})
     headers = {header["name"]: header["value"] for header in sent["headers"]}

@@ -25,23 +25,12 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._site_plan import (
     site_plan,
     wsgi_script,
 )
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import SETTINGS
 
 SOURCE = (
     pathlib.Path(__file__).parents[4] / "roles" / "trac_site" / "files" / "trac.wsgi"
 ).read_text(encoding="utf-8")
 
-SETTINGS = {
-    "dir": "/srv/trac/sites",
-    "marker": ".mine",
-    "cache_dir": "/var/cache/trac",
-    "environments_dir": "/srv/trac/environments",
-    "user": "trac",
-    "apache_user": "www-data",
-    "hello_world_path": "/hello-world",
-    "host": "localhost",
-    "port": 80,
-    "base_url": "http://127.0.0.1",
-}
 ENVIRONMENTS: list[dict[str, Any]] = [
     {"name": "one", "title": "One"},
     {"name": "two", "config": {"project": {"name": "Zwei"}}, "title": "Two"},

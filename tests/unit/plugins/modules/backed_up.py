@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import pathlib
+import signal
 import sqlite3
 import sys
 import types
@@ -19,6 +21,11 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _doctor_files,
+    _trac_preflight,
+    _trac_restore,
+)
 from ansible_collections.trac.mod_wsgi.plugins.modules import trac_backup, trac_restore
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
     PROJECT,
@@ -33,9 +40,8 @@ PHOTO = bytes(range(256)) * 4000
 class BackupHost:
     """Environments and the modules that back them up and restore them."""
 
-    def __init__(self, host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, host: Host) -> None:
         self.host = host
-        self.capsys = capsys
         self.directory = host.directory
         self.archive = host.archive
         self.backups = host.directory.parent / "backups"
@@ -60,11 +66,11 @@ class BackupHost:
             # Ansible's own memory of warnings lasts as long as the process, and is another one when
             # an earlier test has loaded Ansible's controller.
             patch.setattr(AnsibleModule, "warn", lambda _self, text: warnings.append(text))
-            with pytest.raises(SystemExit):
+            printed = io.StringIO()
+            with pytest.raises(SystemExit), contextlib.redirect_stdout(printed):
                 module.main()
-        printed = self.capsys.readouterr().out
-        self.output = "\n".join([printed, *warnings])
-        result: Document = {**json.loads(printed), "warnings": warnings}
+        self.output = "\n".join([printed.getvalue(), *warnings])
+        result: Document = {**json.loads(printed.getvalue()), "warnings": warnings}
         assert result.get("failed", False) == ("msg" in result)
         return result
 
@@ -156,8 +162,62 @@ def use(path: pathlib.Path) -> None:
 
 
 @pytest.fixture
-def station(host: Host, capsys: pytest.CaptureFixture[str]) -> BackupHost:
+def station(created: Host) -> BackupHost:
     """One environment, in use."""
-    assert host.one(PROJECT)["failure"] is None
-    use(host.directory / "project")
-    return BackupHost(host, capsys)
+    use(created.directory / "project")
+    return BackupHost(created)
+
+
+def restore_payload(station: BackupHost, name: str, file: str, overwrite: bool = True) -> Document:
+    """What the worker is told that restores one environment."""
+    manifest = json.loads(pathlib.Path(file.replace(".tar.gz", ".json")).read_text())
+    return {
+        "directory": str(station.directory),
+        "archive": str(station.archive),
+        "overwrite": overwrite,
+        "check": False,
+        "items": [[name, os.open(file, os.O_RDONLY), manifest, None]],
+    }
+
+
+def restore_killed(
+    station: BackupHost,
+    name: str,
+    file: str,
+    place: tuple[object, str],
+    last: t.Callable[..., object] = lambda *_: None,
+) -> None:
+    """Restore an environment; the process is killed in the place of a function, or behind it."""
+
+    def killed(*arguments: t.Any) -> None:
+        last(*arguments)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(*place, killed)
+        events = list(_trac_restore.run(restore_payload(station, name, file)))
+    assert "ended with" in events[0]["report"]["failure"]
+
+
+def assert_named(station: BackupHost, name: str) -> None:
+    """A half replaced environment is left alone, and named by everything that looks at it."""
+    before = station.host.snapshot()
+    document = {**PROJECT, "name": name}
+    for check in (True, False):
+        failure = station.host.one(document, check=check)["failure"]
+        assert "was killed while it replaced" in failure
+        assert "restore it once more" in failure
+    (found,) = _doctor_files.check_restored(str(station.directory / name))
+    assert found.status == "failed"
+    assert "broken off while it replaced it" in found.seen
+    payload = {"directory": str(station.directory), "live_plugins": None, "plugins": None}
+    looks = [event for event in _trac_preflight.look(payload) if event.get("name") == name]
+    if (station.directory / name).exists():
+        assert "was killed while it replaced" in looks[-1]["failure"]
+    assert station.host.snapshot() == before
+
+
+def assert_not_named(station: BackupHost, name: str) -> None:
+    """All is well."""
+    assert station.host.hidden() == []
+    assert _doctor_files.check_restored(str(station.directory / name)) == []

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 
 import pytest
 
@@ -25,10 +26,20 @@ def host(tmp_path: pathlib.Path) -> Host:
     return Host(directory)
 
 
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A directory with one environment, to be copied."""
+    pytest.importorskip("trac.env")
+    directory = tmp_path_factory.mktemp("made") / "environments"
+    directory.mkdir()
+    assert Host(directory).one(PROJECT)["failure"] is None
+    return directory
+
+
 @pytest.fixture
-def created(host: Host) -> Host:
+def created(host: Host, made: pathlib.Path) -> Host:
     """One environment."""
-    assert host.one(PROJECT)["failure"] is None
+    shutil.copytree(made, host.directory, dirs_exist_ok=True)
     return host
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.server
 import socket
+import ssl
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,10 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._http_check import (
     page_title,
     run_checks,
 )
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins import certificates
 
 if TYPE_CHECKING:
+    import pathlib
     from collections.abc import Iterator
 
 PAGES: dict[str, tuple[int, str, str]] = {
@@ -58,6 +61,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             status, text = 200, self.headers["Host"]
         if self.path == "/word":
             status, text = 200, self.headers.get("X-Word", "none")
+        if self.path == "/busy":
+            status = 503
         if self.path == "/slow-start":
             status, text = (503, "") if self.server.failures_left else (200, "up")
             self.server.failures_left = max(0, self.server.failures_left - 1)
@@ -103,6 +108,8 @@ def ask(site: Site, path: str, retries: int = 0, **expected: Any) -> Result:
         ("/word", {"headers": {"X-Word": "let me in"}, "exact_body": "let me in"}),
         ("/word", {"exact_body": "none"}),
         ("/away", {"status": (302,)}),
+        ("/away", {"status": (302,), "location": "/trac"}),
+        ("/missing", {"status": ()}),
         ("/broken", {"title": "My Project", "accept": (500,)}),
     ],
 )
@@ -130,6 +137,9 @@ def test_what_is_as_expected_passes(site: Site, path: str, expected: dict[str, A
         ("/broken", {"title": "Oops"}, "status 500, titled 'Oops'; expected 200"),
         ("/missing", {"status": (200, 403)}, "status 404; expected 200 or 403"),
         ("/away", {"title": "My Project"}, "status 302"),
+        ("/away", {"status": (302,), "location": "/"}, "leads to /trac; expected /"),
+        ("/hello", {"certificate": "f0"}, "answered without a certificate"),
+        ("/busy", {"managed_certificate": True}, "status 503"),
     ],
 )
 def test_what_is_not_is_said(site: Site, path: str, expected: dict[str, Any], reason: str) -> None:
@@ -209,3 +219,79 @@ def test_titles(text: str, title: str | None) -> None:
 )
 def test_phrases(text: str, phrase: str, found: bool) -> None:
     assert has_phrase(text, phrase) is found
+
+
+# -- over TLS
+
+
+class SecureSite(Site):
+    """The same over TLS; it keeps the names that it is asked for."""
+
+    def __init__(self, pair: certificates.Pair, directory: pathlib.Path) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.names: list[str | None] = []
+        file = directory / "pair.pem"
+        file.write_text(pair.pem + pair.key(), encoding="ascii")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file)
+        context.sni_callback = lambda _socket, name, _context: self.names.append(name)
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+
+    def ask(self, path: str, **expected: Any) -> Result:
+        thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        url = f"https://127.0.0.1:{self.server_port}{path}"
+        (result,) = run_checks([Check("it", url, **expected)], 5, retries=0, delay=0)
+        self.shutdown()
+        self.server_close()
+        return result
+
+
+PAIR = certificates.make("trac.example.org")
+FALLBACK = certificates.make("trac.example.org", subject="Apache Managed Domain Fallback")
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("trac.example.org", "trac.example.org"), ("127.0.0.1", None), (None, None)],
+)
+def test_the_certificate_of_the_host_is_told_and_not_verified(
+    host: str | None, name: str | None, tmp_path: pathlib.Path
+) -> None:
+    site = SecureSite(PAIR, tmp_path)
+    result = site.ask("/hello", host=host, exact_body="Hello World!")
+    assert result.ok, result.reason
+    last = f"{certificates.NOW + 90 * certificates.DAY:%Y-%m-%d}"
+    assert result.certificate == f"trac.example.org (self-signed, valid until {last})"
+    assert site.names == [name]
+
+
+def test_the_certificate_has_to_be_the_right_one(tmp_path: pathlib.Path) -> None:
+    good = SecureSite(PAIR, tmp_path).ask("/missing", status=(), certificate=PAIR.fingerprint)
+    assert good.ok, good.reason
+    bad = SecureSite(FALLBACK, tmp_path).ask("/hello", certificate=PAIR.fingerprint)
+    assert "has the certificate of trac.example.org (self-signed" in bad.reason
+    assert bad.reason.endswith(f"expected is the one with SHA-256 {PAIR.fingerprint}")
+
+
+@pytest.mark.parametrize(
+    ("pair", "path", "passes"),
+    [
+        (FALLBACK, "/busy", True),
+        (FALLBACK, "/hello", True),
+        (FALLBACK, "/broken", False),
+        (PAIR, "/busy", False),
+    ],
+)
+def test_mod_md_may_have_no_certificate_yet(
+    pair: certificates.Pair, path: str, passes: bool, tmp_path: pathlib.Path
+) -> None:
+    assert SecureSite(pair, tmp_path).ask(path, managed_certificate=True).ok is passes
+    if path == "/busy":
+        assert not SecureSite(pair, tmp_path).ask(path).ok
+
+
+def test_plain_http_at_the_port_of_tls_is_said(site: Site) -> None:
+    url = f"https://127.0.0.1:{site.server_port}/hello"
+    (result,) = run_checks([Check("it", url)], 5, retries=0, delay=0)
+    assert "did not answer: [SSL" in result.reason

@@ -17,9 +17,16 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_database, _trac_dump
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _trac_database,
+    _trac_dump,
+    _trac_restore,
+)
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.backed_up import (
     BackupHost,
+    assert_named,
+    assert_not_named,
+    restore_killed,
     station,
     tree,
     use,
@@ -181,6 +188,26 @@ def test_a_dump_that_cannot_be_loaded_leaves_the_database_as_it_was(
     assert "ticket" in result["msg"] or "it's" in result["msg"]
     assert contents(served.directory / "server") == before
     assert served.host.hidden() == []
+
+
+def test_a_run_that_is_killed_between_database_and_files_is_named(
+    served: BackupHost, database: Database
+) -> None:
+    path = served.directory / "server"
+    file = served.back_up("server")["backups"][0]["file"]
+    rows, files = contents(path), tree(path)
+    change(database)
+    (path / "htdocs" / "later").write_text("later")
+    restore_killed(served, "server", file, (_trac_restore._Place, "publish"))
+    assert contents(path) == rows
+    assert (path / "htdocs" / "later").exists()
+    assert_named(served, "server")
+    assert "was killed while it replaced" in served.back_up("server")["msg"]
+    assert "failed" not in served.restore("server", overwrite=True)
+    assert contents(path) == rows
+    assert tree(path) == files
+    assert_not_named(served, "server")
+    assert "failed" not in served.back_up("server")
 
 
 def test_another_name_needs_another_database(served: BackupHost) -> None:

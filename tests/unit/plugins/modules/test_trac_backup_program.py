@@ -121,6 +121,24 @@ def test_backups_go_to_another_place(
     assert "--keep-last=7 --keep-within=30d" in lines[-1]
 
 
+def test_ssh_asks_nobody(
+    station: BackupHost, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A session of its own has no terminal, whatever the program was started from."""
+    program = install(tmp_path / "program", capsys)["program"]
+    session = 'test "$(cut -d " " -f 6 /proc/$$/stat)" = $$ || exit 3'
+    ssh = 'case "$RSYNC_RSH" in ssh*BatchMode=yes*ConnectTimeout*) ;; *) exit 4 ;; esac'
+    path = tool(tmp_path / "tools", "rsync", f"{session}; {ssh}")
+    path = tool(tmp_path / "tools", "restic", session)
+    target = {
+        "rsync_target": "there:",
+        "restic_repository": "/repository",
+        "restic_password_file": "/password",
+    }
+    done = run(program, configured(station, **target), path=path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [("echo the host is away >&2; exit 12", "status 12: the host is away"), (None, "is no rsync")],

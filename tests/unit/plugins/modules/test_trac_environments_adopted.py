@@ -13,6 +13,7 @@ import sys
 import typing as t
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _ini_edit
 from ansible_collections.trac.mod_wsgi.tests.fixtures.environments import compare
@@ -453,6 +454,83 @@ def test_a_copy_works_on_a_database_of_its_own(
     ini.write_text(text.replace("sqlite:db/trac.db", "sqlite:/var/lib/x.db"), encoding="utf-8")
     result = module({"name": "second", "adopt_from": str(source)})
     assert "its database /var/lib/x.db is outside of it" in result["msg"]
+
+
+SERVER = "postgres://trac:s3cr3t@127.0.0.1:1/old"
+
+
+@pytest.fixture
+def served(before: pathlib.Path) -> pathlib.Path:
+    """An environment that works on a database on a server, which nobody can reach."""
+    source = unpack("1.6", before)
+    ini = source / "conf" / "trac.ini"
+    text = ini.read_text(encoding="utf-8")
+    ini.write_text(text.replace("sqlite:db/trac.db", SERVER), encoding="utf-8")
+    return source
+
+
+def refusal(module: Module, host: Host, **document: str) -> str:
+    """Why a copy is refused, which is nothing but read then, in check mode as well."""
+    predicted = module({"name": "mine", **document}, check=True)["msg"]
+    message = str(module({"name": "mine", **document})["msg"])
+    assert predicted == message
+    assert "s3cr3t" not in message
+    assert os.listdir(host.directory) == []
+    return message
+
+
+def test_a_copy_takes_no_database_on_a_server_without_being_told_to(
+    module: Module, served: pathlib.Path, host: Host
+) -> None:
+    before = everything(served)
+    message = refusal(module, host, adopt_from=str(served))
+    assert f"{served} is on a database server" in message
+    assert "adopt_database: shared" in message
+    assert "adopt_database: own" in message
+    # Another database in the inventory may be the same by another name.
+    other = "postgres://trac:s3cr3t@10.0.0.1/old"
+    assert "adopt_database: own" in refusal(module, host, adopt_from=str(served), database=other)
+    message = refusal(module, host, adopt_from=str(served), adopt_database="own")
+    assert "which needs database" in message
+    same = SERVER.replace("trac:s3cr3t@", "other:s3cr3t@")
+    for uri in (SERVER, same):
+        message = refusal(module, host, adopt_from=str(served), adopt_database="own", database=uri)
+        assert "leads to that of" in message
+    assert everything(served) == before
+
+
+def test_a_copy_that_shares_a_database_says_so(
+    module: Module, served: pathlib.Path, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = {"name": "mine", "adopt_from": str(served), "adopt_database": "shared"}
+    warned: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _self, text: warned.append(text))
+    for check in (True, False):
+        warned.clear()
+        result = module(document, check=check)
+        assert "adopt a copy of" in result["environments"][0]["changes"][0]
+        assert sum(f"same database as {served}" in text for text in warned) == 1
+    assert options(host.directory / "mine")["trac database"] == SERVER
+
+
+def test_a_copy_with_a_database_of_its_own_is_made(module: Module, served: pathlib.Path) -> None:
+    own = "postgres://trac:s3cr3t@127.0.0.1:1/new"
+    document = {"adopt_from": str(served), "adopt_database": "own", "database": own}
+    result = module({"name": "mine", **document})
+    assert "adopt a copy of" in result["environments"][0]["changes"][0]
+
+
+def test_what_is_said_of_a_database_has_to_fit_the_original(
+    module: Module, before: pathlib.Path, host: Host
+) -> None:
+    source = unpack("1.6", before)
+    message = refusal(module, host, adopt_from=str(source), adopt_database="shared")
+    assert "is on SQLite, whose file is copied" in message
+    uri = f"sqlite:{source}/db/trac.db"
+    message = refusal(module, host, adopt_from=str(source), database=uri)
+    assert "leave database out" in message
+    message = refusal(module, host, adopt_database="shared")
+    assert "is of no use without adopt_from" in message
 
 
 @pytest.mark.parametrize("path", ["relative", "/", "/a/../b", "/a\nb", ""])

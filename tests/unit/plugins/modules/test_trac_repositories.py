@@ -23,6 +23,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_worker,
     _worker_process,
 )
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.nobody import needs_nobody
 
 pytest.importorskip("trac.env")
 
@@ -442,7 +443,7 @@ def test_a_component_that_is_switched_off_is_named(host: Host) -> None:
 
 
 @needs_git
-@pytest.mark.skipif(os.geteuid() != 0, reason="takes another account")
+@needs_nobody
 def test_what_the_account_may_not_read_or_write_is_named_with_the_remedy(
     open_directory: pathlib.Path,
 ) -> None:

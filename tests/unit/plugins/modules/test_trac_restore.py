@@ -25,30 +25,49 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
 )
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.backed_up import (
     BackupHost,
+    assert_named,
+    assert_not_named,
     dump,
+    restore_killed,
+    restore_payload,
     station,
     tree,
+    use,
 )
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
     PROJECT,
     USER,
     Document,
+    Host,
     title,
 )
 
 __all__ = ["station"]
 
 
-@pytest.fixture
-def backed_up(station: BackupHost) -> BackupHost:
-    """A host whose environment has a backup."""
+@pytest.fixture(scope="module")
+def made_with_backup(made: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Everything of a host whose environment has a backup, to be copied."""
+    root = tmp_path_factory.mktemp("made_with_backup")
+    station = BackupHost(Host(root / "environments"))
+    shutil.copytree(made, station.directory)
+    project = station.directory / "project"
+    use(project)
     station.back_up()
-    (station.directory / "project" / "files" / "pipe").unlink()  # holds no data
+    (project / "files" / "pipe").unlink()  # holds no data
+    return root
+
+
+@pytest.fixture
+def backed_up(host: Host, made_with_backup: pathlib.Path) -> BackupHost:
+    """A host whose environment has a backup."""
+    station = BackupHost(host)
+    shutil.copytree(made_with_backup, host.directory.parent, symlinks=True, dirs_exist_ok=True)
     return station
 
 
-def archive_of(station: BackupHost) -> str:
-    (path,) = station.backups.glob("*.tar.gz")
+def archive_of(station: BackupHost, name: str = "") -> str:
+    (path,) = station.backups.glob(f"{name}*.tar.gz")
     return str(path)
 
 
@@ -174,14 +193,7 @@ def test_what_is_written_while_it_is_replaced_is_kept(
 
 def _restored_here(station: BackupHost, file: str, overwrite: bool = True) -> Document:
     """Restore in this process."""
-    manifest = json.loads(pathlib.Path(file.replace(".tar.gz", ".json")).read_text())
-    payload = {
-        "directory": str(station.directory),
-        "archive": str(station.archive),
-        "overwrite": overwrite,
-        "check": False,
-        "items": [["project", os.open(file, os.O_RDONLY), manifest, None]],
-    }
+    payload = restore_payload(station, "project", file, overwrite)
     (event,) = [event for event in _trac_restore.run(payload) if event["event"] == "report"]
     return t.cast("Document", event["report"])
 
@@ -399,6 +411,27 @@ def test_a_killed_run_is_made_good_by_the_next(station: BackupHost, moment: floa
     assert summaries(path) == ORIGINAL
     assert station.host.hidden() == []
     assert LATER in [summaries(copy) for copy in station.kept() if not copy.name.startswith(".")]
+
+
+def test_a_run_that_is_killed_between_two_renames_is_named(backed_up: BackupHost) -> None:
+    """Nothing is in its place then, and no new environment may come there."""
+    path = backed_up.directory / "project"
+    backed_up.host.one({**PROJECT, "name": "other"})
+    backed_up.back_up("other")
+    change(backed_up)
+    file = archive_of(backed_up, "project")
+    restore_killed(backed_up, "project", file, (shutil, "move"), os.replace)
+    assert not path.exists()
+    assert_named(backed_up, "project")
+    # Another environment has nothing to do with it.
+    assert backed_up.host.one({**PROJECT, "name": "other"})["failure"] is None
+    assert "failed" not in backed_up.restore("other", overwrite=True)
+    assert_named(backed_up, "project")
+    assert "failed" not in backed_up.restore("project")
+    assert summaries(path) == ORIGINAL
+    assert_not_named(backed_up, "project")
+    assert backed_up.host.one(PROJECT)["failure"] is None
+    assert LATER in [summaries(copy) for copy in backed_up.kept() if "project" in copy.name]
 
 
 def test_no_connection_string_is_shown_or_logged(

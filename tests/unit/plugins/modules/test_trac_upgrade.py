@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shutil
 import sqlite3
 import stat
 import sys
@@ -21,7 +22,6 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.trac.mod_wsgi.plugins.modules import trac_preflight_info, trac_upgrade
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
-    PROJECT,
     USER,
     Document,
     Host,
@@ -61,7 +61,7 @@ def plugin(schema: int, upgrade: str = "pass", top: str = "", init: str = "pass"
 class Upgrade:
     """A host whose virtual environment is to be upgraded."""
 
-    def __init__(self, host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, host: Host, made: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.host = host
         self.capsys = capsys
         root = host.directory.parent
@@ -72,7 +72,7 @@ class Upgrade:
         self.plugins.mkdir()
         (self.plugins / "ours.py").write_text(plugin(1))
         for name in ("one", "two"):
-            assert host.one({**PROJECT, "name": name})["failure"] is None
+            shutil.copytree(made / "project", host.directory / name)
             # Afterwards, so that the process of the tests does not load the plugin.
             ini = host.ini(name)
             ini.read_dict(
@@ -159,9 +159,9 @@ class Upgrade:
 
 
 @pytest.fixture
-def upgrade(host: Host, capsys: pytest.CaptureFixture[str]) -> Upgrade:
+def upgrade(host: Host, made: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> Upgrade:
     """Two environments with a ticket each, and a plugin with a schema."""
-    return Upgrade(host, capsys)
+    return Upgrade(host, made, capsys)
 
 
 class TestPreflight:

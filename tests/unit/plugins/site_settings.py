@@ -1,0 +1,24 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What role trac_site tells of a host and of itself, for filter site_plan."""
+
+from __future__ import annotations
+
+import typing as t
+
+SETTINGS: dict[str, t.Any] = {
+    "dir": "/srv/trac/sites",
+    "marker": ".mine",
+    "cache_dir": "/var/cache/trac",
+    "environments_dir": "/srv/trac/environments",
+    "user": "trac",
+    "apache_user": "www-data",
+    "hello_world_path": "/hello-world",
+    "host": "localhost",
+    "port": 80,
+    "base_url": "http://127.0.0.1",
+    "tls_port": 443,
+    "tls_base_url": "https://127.0.0.1",
+    "tls_dir": "/etc/ssl/trac",
+}
