@@ -8,8 +8,8 @@ import json
 import re
 import sys
 
-# Findings of the lowest level. On a site without TLS; what Trac's pages need (see the role's README); a header that browsers have
-# given up.
+# Findings of the lowest level: on a site without TLS; what Trac's pages need (see the role's
+# README); a header that browsers have given up.
 KNOWN = (
     r"Strict-Transport-Security is not set",
     r"Secure flag is not set in the cookie : trac_",
