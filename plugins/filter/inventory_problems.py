@@ -11,7 +11,10 @@ import typing as t
 
 import yaml
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _inventory
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _inventory,
+    _site_authentication,
+)
 
 _ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 
@@ -53,6 +56,7 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., list[str]]]:
         return {
+            "authentication_problems": _site_authentication.provider_problems,
             "environment_problems": environment_problems,
             "runtime_problems": _inventory.runtime_problems,
             "site_problems": site_problems,

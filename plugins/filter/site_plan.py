@@ -10,7 +10,11 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_plan, _site_tls
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _site_authentication,
+    _site_plan,
+    _site_tls,
+)
 
 
 def _in_words(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
@@ -60,6 +64,7 @@ class FilterModule:
             "apache_argument": _in_words(_site_plan.apache_argument),
             "python_literal": _in_words(_site_plan.python_literal),
             "site_certificates": _site_tls.certificates,
+            "site_logins": _site_authentication.logins,
             "site_plan": _in_words(_site_plan.site_plan),
             "site_scripts": _in_words(site_scripts),
         }

@@ -128,6 +128,8 @@ class Entry:
 
     def describe(self) -> str:
         """The text that stands for this entry in a diff."""
+        if self.kind == "file" and not self.mode & stat.S_IROTH:
+            return "(not shown)\n"
         if self.kind == "file":
             return self.content.decode("utf-8", "replace")
         if self.kind == "link":
@@ -158,12 +160,16 @@ class Change:
     after: Entry
 
     def diff(self) -> dict[str, str]:
+        """The change in words. What others may not read is not shown, but that it differs is."""
         header = "{} ({})"
+        before, after = self.before.describe(), self.after.describe()
+        if before == after and self.before.content != self.after.content:
+            after = "(not shown, with changes)\n"
         return {
             "before_header": header.format(self.path, _summary(self.before)),
             "after_header": header.format(self.path, _summary(self.after)),
-            "before": self.before.describe(),
-            "after": self.after.describe(),
+            "before": before,
+            "after": after,
         }
 
 

@@ -53,7 +53,14 @@ _LEAST_SECONDS = 5  # for what comes late
 _OF_RUNTIME = (*_doctor_runtime.CHECKS, "trac_import")
 _OF_FILES = ("environments", "environment_files", "trac_ini")
 _OF_TRAC = ("trac_ini", "database", "database_integrity", "database_version", "plugins")
-_OF_SITES = ("site_access", "site_answers", "site_title", "site_login", "hello_world")
+_OF_SITES = (
+    "site_access",
+    "site_answers",
+    "site_title",
+    "site_login",
+    "site_private",
+    "hello_world",
+)
 _OF_ACCOUNT = (
     *_OF_RUNTIME,
     *_OF_FILES,
@@ -371,6 +378,7 @@ class Examination:
             "site_login",
             lambda: _doctor_http.judge_login({page: answers[page] for page in logins}),
         )
+        self._check("site_private", lambda: _doctor_http.judge_private(starts, sites))
 
 
 def budget_results(

@@ -17,7 +17,10 @@ import time
 import typing as t
 import urllib.parse
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _http_check
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _http_check,
+    _site_authentication,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import (
     FAILED,
     OK,
@@ -305,8 +308,9 @@ def judge_login(pages: t.Mapping[Page, Answer]) -> list[Result]:
                     f"{page.url} is answered with {answer.status}: '{_NO_LOGIN}'.",
                     "Apache asks nobody for a name there, and Trac leaves logging in to Apache: "
                     "nobody can log in.",
-                    "Give the site authentication for <mount>/login (extra_directives with "
-                    "AuthType, AuthUserFile and Require valid-user), or install a plugin for it.",
+                    "Give the site the key authentication in trac_sites (or extra_directives with "
+                    "AuthType, AuthUserFile and Require valid-user for <mount>/login), and run "
+                    "playbooks/site.yml; or install a plugin for it.",
                     _of(page),
                 )
             )
@@ -320,3 +324,36 @@ def judge_login(pages: t.Mapping[Page, Answer]) -> list[Result]:
                 )
             )
     return results
+
+
+def judge_private(
+    pages: t.Mapping[Page, Answer], sites: t.Sequence[t.Mapping[str, t.Any]]
+) -> list[Result]:
+    """Whether what the inventory calls private is closed to a visitor without a login."""
+    name = "site_private"
+    by_name = {site["name"]: site for site in sites}
+    results = [
+        _judge_private(page, answer)
+        for page, answer in pages.items()
+        if _site_authentication.is_private(by_name[page.site], page.environment)
+    ]
+    return results or [Result(name, SKIPPED, "Not applicable: no site is private.")]
+
+
+def _judge_private(page: Page, answer: Answer) -> Result:
+    name = "site_private"
+    if _site_authentication.asks(answer.status, answer.location):
+        return Result(name, OK, f"{page.url} wants a login", subject=_of(page))
+    if answer.status in (200, 403) and not answer.from_apache:
+        return Result(
+            name,
+            FAILED,
+            f"{page.url} is answered with {answer.status} ('{answer.title[:_SHOWN]}') without a "
+            "login; trac_sites says that it is private.",
+            "Everybody can read what is meant for those who may log in.",
+            "Run playbooks/site.yml. If the site's extra_directives, or other files of Apache's "
+            "configuration, have a 'Require all granted' for it, take that out.",
+            _of(page),
+        )
+    seen = f"{page.url}: {answer.status or answer.reason} tells nothing about who gets in."
+    return Result(name, SKIPPED, seen, subject=_of(page))

@@ -50,6 +50,7 @@ CHECKS: dict[str, str] = {
     "site_answers": "The sites answer",
     "site_title": "Each URL shows its own project",
     "site_login": "Visitors can log in",
+    "site_private": "Private projects are closed without a login",
     "certificate": "The certificates are valid",
     "disk_space": "There is room on the disks",
     "memory": "The processes fit into the memory",

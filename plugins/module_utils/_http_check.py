@@ -162,8 +162,9 @@ def judge(check: Check, answer: Answer) -> str:
         title = page_title(answer.text)
         seen = f", titled {title!r}" if title else ""
         return f"answered with status {answer.status}{seen}; expected {wanted}"
-    if check.location is not None and answer.location != check.location:
-        return f"leads to {answer.location or 'nowhere'}; expected {check.location}"
+    if check.location is not None and check.location not in answer.location:
+        seen = _shorten(answer.location)
+        return f"leads to {seen}, in which {_shorten(check.location)} does not occur"
     text = answer.text
     if check.exact_body is not None and text != check.exact_body:
         return f"answered {_shorten(text)}; expected exactly {_shorten(check.exact_body)}"

@@ -8,7 +8,11 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_size, _site_tls
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _site_authentication,
+    _site_size,
+    _site_tls,
+)
 
 Dict = t.Dict[str, t.Any]
 
@@ -33,6 +37,7 @@ _DEFAULTS: Dict = {
     "extra_site_directories": [],
     "extra_directives": "",
     "tls": None,
+    "authentication": None,
 }
 
 # Trac's own size of its pool of database connections, which is one for each process.
@@ -118,6 +123,8 @@ def wsgi_script(source: str, site: t.Mapping[str, t.Any]) -> str:
         "preload": site["preload"],
         "freeze": site["freeze"],
         "reuse": site["reuse"],
+        "private_environments": (site["authentication"] or {}).get("private_environments", []),
+        "groups": (site["authentication"] or {}).get("memberships", {}),
         # The daemon process has its umask from Apache's configuration.
         "umask": 0o007 if site["mode"] == "embedded" else None,
     }
@@ -178,6 +185,7 @@ def site_plan(
         "default_host": any(not host["server_name"] for host in hosts),
         "apache": apache,
         "tls": _site_tls.plan(hosts),
+        "authentication": _site_authentication.needs(completed),
         "pools": [_pool(site, apache) for site in completed],
         "checks": _checks(completed, hosts, present, settings),
         "certificate_checks": _site_tls.certificate_checks(hosts, settings),
@@ -242,6 +250,7 @@ def _complete(
         static_url=f"{base}/chrome/common/"
         if one
         else f"^{re.escape(base)}/[^/]+/chrome/common/(.*)$",
+        authentication=_site_authentication.completed(full, settings),
     )
     return full
 
@@ -264,6 +273,7 @@ def _virtual_hosts(sites: t.Sequence[Dict], settings: t.Mapping[str, t.Any]) -> 
         host["hello_world"] = bool(settings["hello_world_path"]) and any(
             site["mount"] == "/" for site in host["sites"]
         )
+        host["openid_connect"] = _site_authentication.redirect_of_host(host["sites"])
     return list(hosts.values())
 
 
@@ -297,7 +307,8 @@ def _checks(
         address = _site_tls.base_url(site["tls"], settings)
         base = address + site["mount"].rstrip("/")
         if site["parent_directory"]:
-            checks.append({"name": f"site {site['name']}, index", "url": f"{base}/", **common})
+            check = {"name": f"site {site['name']}, index", "url": f"{base}/", **common}
+            checks.append(_site_authentication.checked(check, site, None))
         for name in site["served"]:
             check = {
                 "name": f"site {site['name']}, environment {name}",
@@ -307,16 +318,16 @@ def _checks(
             }
             if titles.get(name):
                 check["title"] = titles[name]
-            checks.append(check)
-        if site["served"]:
-            under = f"{base}/{site['served'][0]}" if site["parent_directory"] else base
-            checks.append(
-                {
-                    "name": f"site {site['name']}, static files",
-                    "url": f"{under}/chrome/common/css/trac.css",
-                    **common,
-                }
-            )
+            checks.append(_site_authentication.checked(check, site, name))
+        for name in site["served"][:1]:
+            under = f"{base}/{name}" if site["parent_directory"] else base
+            check = {
+                "name": f"site {site['name']}, static files",
+                "url": f"{under}/chrome/common/css/trac.css",
+                **common,
+            }
+            checks.append(_site_authentication.checked(check, site, name))
+            checks += _site_authentication.login_checks(site, common, under)
     return checks
 
 

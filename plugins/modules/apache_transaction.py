@@ -80,6 +80,15 @@ options:
         type: str
         choices: [none, python]
         default: none
+  secret_files:
+    description:
+      - More files, their contents by their absolute paths. They have mode 0600; Apache reads its
+        configuration as C(root).
+      - Their contents appear in no log. Of no file that others may not read the content appears in
+        a diff.
+    type: dict
+    default: {}
+    version_added: "0.3.0"
   links:
     description:
       - Symbolic links, such as those of C(conf-enabled).
@@ -205,6 +214,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_transaction 
 
 Result = dict[str, t.Any]
 
+_SECRET_MODE = 0o600
+
 
 class Transaction:
     """The module's work, from its parameters to its result."""
@@ -238,6 +249,9 @@ class Transaction:
                 raise TransactionError(msg)
             content = item["content"].encode("utf-8", "surrogateescape")
             self._add(wanted, item["path"], Entry.file(content, int(item["mode"], 8), **owner))
+        for path, content in self.params["secret_files"].items():
+            secret = content.encode("utf-8", "surrogateescape")
+            self._add(wanted, path, Entry.file(secret, _SECRET_MODE, **owner))
         for item in self.params["links"]:
             self._add(wanted, item["path"], Entry.link(item["target"]))
         for path in self.params["absent"]:
@@ -362,6 +376,7 @@ def main() -> None:
                     },
                 },
             },
+            "secret_files": {"type": "dict", "default": {}, "no_log": True},
             "links": {
                 "type": "list",
                 "elements": "dict",

@@ -63,7 +63,7 @@ options:
         elements: int
         default: []
       location:
-        description: The C(Location) header, which says where a redirect leads.
+        description: Text that occurs in the header C(Location), where the answer leads elsewhere.
         type: str
         version_added: "0.3.0"
       certificate:
@@ -78,6 +78,11 @@ options:
             own and answers with 503; that passes then.
         type: bool
         default: false
+        version_added: "0.3.0"
+      headers:
+        description: More headers of this request. O(headers) comes first.
+        type: dict
+        default: {}
         version_added: "0.3.0"
   headers:
     description: More headers of each request. Their values are not shown.
@@ -191,6 +196,7 @@ def main() -> None:
                     "location": {"type": "str"},
                     "certificate": {"type": "str"},
                     "managed_certificate": {"type": "bool", "default": False},
+                    "headers": {"type": "dict", "default": {}},
                 },
             },
             "headers": {"type": "dict", "default": {}, "no_log": True},
@@ -207,7 +213,7 @@ def main() -> None:
                 **item,
                 "status": tuple(item["status"]),
                 "accept": tuple(item["accept"]),
-                "headers": params["headers"],
+                "headers": {**item["headers"], **params["headers"]},
             }
         )
         for item in params["checks"]

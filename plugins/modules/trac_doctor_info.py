@@ -56,6 +56,7 @@ options:
       - site_answers
       - site_title
       - site_login
+      - site_private
       - certificate
       - disk_space
       - memory
@@ -122,6 +123,11 @@ options:
         type: str
         choices: [enabled, disabled, per_request]
         default: enabled
+      authentication:
+        description:
+          - How Apache asks for logins there, as role P(trac.mod_wsgi.trac_site#role) takes it. Only
+            what is private is looked at.
+        type: dict
       script:
         description: Which script serves it.
         type: str
@@ -283,6 +289,7 @@ def main() -> None:
                         "choices": ["enabled", "disabled", "per_request"],
                         "default": "enabled",
                     },
+                    "authentication": {"type": "dict"},
                     "script": {
                         "type": "str",
                         "choices": ["generated", "deployed"],

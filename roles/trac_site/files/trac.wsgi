@@ -160,6 +160,17 @@ def per_request(dispatch, pool):
     return dispatch_one
 
 
+def know_groups():
+    """Have Trac's permissions count for the groups that the inventory has users in."""
+    provider = importlib.import_module("trac.perm").DefaultPermissionGroupProvider
+    of_trac = provider.get_permission_groups
+
+    def get_permission_groups(self, username):
+        return [*of_trac(self, username), *SETTINGS["groups"].get(username, [])]
+
+    provider.get_permission_groups = get_permission_groups
+
+
 def serve_well():
     """Switch on what the files beside this script have for a process that serves many requests."""
     sys.path.append(SETTINGS["directory"])
@@ -188,6 +199,9 @@ if SETTINGS["pooling"] == "disabled":
 elif SETTINGS["pooling"] == "per_request":
     dispatch_request = per_request(dispatch_request, request_pool())
 
+if SETTINGS["groups"]:
+    know_groups()
+
 # Last, because environments are opened with what has been set up before.
 serve_well()
 
@@ -197,10 +211,23 @@ def application(environ, start_response):
     environ["trac.env_path"] = SETTINGS["environment"] or ""
     environ["trac.env_parent_dir"] = SETTINGS["parent_directory"] or ""
     environ.pop("trac.env_paths", None)
+    if SETTINGS["private_environments"] and not environ.get("PATH_INFO", "").strip("/"):
+        environ["trac.env_parent_dir"] = ""
+        environ["trac.env_paths"] = public_environments()
     environ["trac.locale"] = LOCALE
     if "REMOTE_USER" in environ:
         environ["REMOTE_USER"] = decoded(environ["REMOTE_USER"])
     return dispatch_request(environ, start_response)
+
+
+def public_environments():
+    """The paths of the environments that the index may show to everybody."""
+    main = importlib.import_module("trac.web.main")
+    parent, private = SETTINGS["parent_directory"], SETTINGS["private_environments"]
+    found = main.get_environments({"trac.env_parent_dir": parent})
+    public = [path for name, path in found.items() if name not in private]
+    # Trac takes an empty list for a mistake, and leaves out what is not there.
+    return public or [os.path.join(parent, ".none")]
 
 
 def decoded(name):

@@ -98,6 +98,37 @@ def test_titles(shown: str, wanted: str | None, status: str) -> None:
         assert "os.environ" in result.means
 
 
+TO_PROVIDER = Answer(302, "", "https://id.example.org/?redirect_uri=x%2F.openid-connect&y")
+PRIVATE = {"name": "trac", "authentication": {"type": "basic", "scope": "site"}}
+PARTLY = {"name": "trac", "authentication": {"type": "basic", "private_environments": ["one"]}}
+OTHER = {"name": "trac", "authentication": {"type": "basic", "private_environments": ["two"]}}
+
+
+@pytest.mark.parametrize(
+    ("site", "answer", "status"),
+    [
+        (PRIVATE, LOGIN_WANTED, "ok"),
+        (PRIVATE, TO_PROVIDER, "ok"),
+        (PRIVATE, TRAC, "failed"),
+        (PRIVATE, TRAC_FORBIDDEN, "failed"),
+        (PARTLY, TRAC, "failed"),
+        (PRIVATE, ELSEWHERE, "skipped"),
+        (PRIVATE, APACHE_FORBIDDEN, "skipped"),
+        (PRIVATE, CRASHED, "skipped"),
+        (PRIVATE, NOTHING, "skipped"),
+        (OTHER, TRAC, "skipped"),
+        ({"name": "trac", "authentication": None}, TRAC, "skipped"),
+        ({"name": "trac"}, TRAC, "skipped"),
+    ],
+)
+def test_private(site: dict[str, t.Any], answer: Answer, status: str) -> None:
+    result = only(_doctor_http.judge_private({PAGE: answer}, [site]))
+    assert result.status == status
+    assert status != "failed" or (
+        "private" in result.seen and "Require all granted" in result.advice
+    )
+
+
 HELLO = [
     (Answer(200, "Hello World!\n"), "ok"),
     (Answer(200, "Hello"), "failed"),

@@ -272,6 +272,7 @@ class Script:
             monkeypatch.setitem(sys.modules, module, backend)
         main = types.ModuleType("trac.web.main")
         main.dispatch_request = self.dispatch  # type: ignore[attr-defined]
+        main.get_environments = self.get_environments  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "trac.web.main", main)
         # What it does is tested with Trac itself, in tests/unit/roles.
         self.served: list[tuple[str, tuple[Any, ...]]] = []
@@ -296,6 +297,11 @@ class Script:
     def dispatch(self, environ: dict[str, Any], _start: object) -> list[bytes]:
         self.requests.append(environ)
         return [b"page"]
+
+    @staticmethod
+    def get_environments(environ: dict[str, Any]) -> dict[str, str]:
+        parent = environ["trac.env_parent_dir"]
+        return {name: f"{parent}/{name}" for name in ("one", "two", "more")}
 
     def request(self, **environ: Any) -> dict[str, Any]:
         assert self.names["application"](dict(environ), None) == [b"page"]
@@ -337,6 +343,27 @@ def test_user_names_are_text(monkeypatch: pytest.MonkeyPatch, given_name: str, n
 
 def test_no_user_stays_no_user(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "REMOTE_USER" not in Script(monkeypatch).request()
+
+
+@pytest.mark.parametrize("path", ["", "/", "//", "/one", "/two/wiki"])
+def test_the_index_leaves_out_what_is_private(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    authentication = {"type": "basic", "private_environments": ["two"]}
+    script = Script(monkeypatch, environment="", authentication=authentication)
+    seen = script.request(PATH_INFO=path)
+    parent = "/srv/trac/environments"
+    if path.strip("/"):
+        assert seen["trac.env_parent_dir"] == parent
+        assert "trac.env_paths" not in seen
+    else:
+        assert not seen["trac.env_parent_dir"]
+        assert seen["trac.env_paths"] == [f"{parent}/one", f"{parent}/more"]
+
+
+def test_an_index_without_anything_public(monkeypatch: pytest.MonkeyPatch) -> None:
+    authentication = {"type": "basic", "private_environments": ["one", "two", "more"]}
+    script = Script(monkeypatch, environment="", authentication=authentication)
+    (path,) = script.request(PATH_INFO="/")["trac.env_paths"]
+    assert not os.path.exists(path)
 
 
 @pytest.mark.parametrize(("pooling", "poolable"), [("enabled", True), ("disabled", False)])

@@ -61,6 +61,7 @@ class Host:
             "name": "test",
             "state": "present",
             "files": [],
+            "secret_files": {},
             "links": [],
             "absent": [],
             "python": sys.executable,
@@ -441,3 +442,19 @@ def test_skip_test_counts_in_check_mode_only(host: Host) -> None:
 def test_bad_parameters_are_named(host: Host, params: dict[str, Any], message: str) -> None:
     with pytest.raises(logic.TransactionError, match=message):
         host.run(**params)
+
+
+def test_secrets_are_tight_and_not_shown(host: Host) -> None:
+    path = host.config / "secret.conf"
+    results = [host.run(secret_files={str(path): text}) for text in ("Bind one\n", "Bind two\n")]
+    assert path.read_text() == "Bind two\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not host.run(check_mode=True, secret_files={str(path): "Bind two\n"})["paths"]
+    results.append(host.run(state="rolled_back"))
+    assert not path.exists()
+    for result in results:
+        (diff,) = result["diff"]
+        assert diff["before"] != diff["after"]
+        assert "Bind" not in str(result)
+    for file in host.journal.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -1,0 +1,203 @@
+#!/usr/bin/python
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: apache_password_file
+short_description: Have a password file of Apache hold exactly these users
+version_added: "0.3.0"
+author: The trac.mod_wsgi maintainers (@trac-mod-wsgi)
+description:
+  - Writes a file for Apache's C(AuthUserFile), for all users at once. Whoever is not named is not
+    in it any more.
+  - A password that has not changed keeps its hash, and nothing is hashed anew as long as nothing
+    has changed. That is recognized by a comment in the file, whatever the number of users.
+  - Passwords appear in no log, no difference and no process's arguments.
+  - Needs C(htpasswd) of Debian's package C(apache2-utils) for O(type=basic).
+extends_documentation_fragment:
+  - trac.mod_wsgi._attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Where C(htpasswd) is not installed, a changed file is predicted without asking it.
+  diff_mode:
+    support: full
+    details:
+      - Shows names, and for which of them the password changes.
+  idempotent:
+    support: full
+options:
+  path:
+    description:
+      - The absolute path of the file. It belongs to C(root), has mode 0640, and is replaced in one
+        step.
+    type: path
+    required: true
+  type:
+    description:
+      - V(basic) for HTTP Basic, with hashes of bcrypt at cost 10.
+      - V(digest) for HTTP Digest, which prescribes MD5 of name, realm and password. Whoever has
+        such a file can log in with it, so keep it as safe as the passwords themselves.
+    type: str
+    choices: [basic, digest]
+    default: basic
+  passwords:
+    description:
+      - The passwords by the users' names, without line breaks, NUL and other control characters.
+      - Of a password for O(type=basic) at most 72 bytes in UTF-8.
+    type: dict
+    default: {}
+  realms:
+    description:
+      - The realms for O(type=digest), as in Apache's C(AuthName). The users can log in to each.
+    type: list
+    elements: str
+    default: []
+  group:
+    description:
+      - The group of the file, whose members may read it.
+    type: str
+    default: www-data
+  state:
+    description:
+      - V(absent) removes the file.
+    type: str
+    choices: [present, absent]
+    default: present
+"""
+
+EXAMPLES = r"""
+- name: Let exactly these users log in
+  trac.mod_wsgi.apache_password_file:
+    path: /etc/apache2/trac/users.htpasswd
+    passwords:
+      anna: "{{ vault_anna }}"
+      joé: "{{ vault_joe }}"
+"""
+
+RETURN = r"""
+added:
+  description: Names that were not there before. With O(type=digest), name and realm.
+  type: list
+  elements: str
+  returned: success
+removed:
+  description: Names that are not there any more.
+  type: list
+  elements: str
+  returned: success
+updated:
+  description: Names whose password was another one.
+  type: list
+  elements: str
+  returned: success
+"""
+
+import grp
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _apache_password_file,
+    _apache_transaction,
+)
+
+_MODE = 0o640
+_UNKNOWN = "unknown"
+
+
+class PasswordFile:
+    """The module's work, from its parameters to its result."""
+
+    def __init__(self, params: t.Mapping[str, t.Any], check_mode: bool) -> None:
+        self.params = params
+        self.check_mode = check_mode
+        self.path = str(params["path"])
+        self.before = _apache_transaction.Entry.read(self.path)
+        self.text = self.before.content.decode("utf-8", "replace")
+        self.passwords = {str(name): str(word) for name, word in params["passwords"].items()}
+        _apache_password_file.refuse(self.passwords, params["type"])
+
+    def run(self) -> dict[str, t.Any]:
+        absent = self.params["state"] == "absent"
+        after = _apache_transaction.ABSENT if absent else self._present()
+        changes = _apache_transaction.plan({self.path: after})
+        if not self.check_mode:
+            _apache_transaction.apply(changes)
+        return {"changed": bool(changes), **self._result(after)}
+
+    def _present(self) -> _apache_transaction.Entry:
+        if self.params["type"] == _apache_password_file.DIGEST:
+            text = _apache_password_file.digest_text(self.passwords, self.params["realms"])
+        elif _apache_password_file.is_sealed(self.text, self.passwords):
+            text = self.text
+        else:
+            text = _apache_password_file.sealed(self._lines(), self.passwords)
+        root = os.geteuid() == 0
+        return _apache_transaction.Entry.file(
+            text.encode("utf-8"), _MODE, uid=0 if root else -1, gid=self._gid() if root else -1
+        )
+
+    def _lines(self) -> list[str]:
+        if self.check_mode and not _apache_password_file.find_htpasswd():
+            return [f"{name}:{_UNKNOWN}\n" for name in sorted(self.passwords)]
+        return _apache_password_file.basic_lines(self.passwords, self.text)
+
+    def _gid(self) -> int:
+        try:
+            return grp.getgrnam(self.params["group"]).gr_gid
+        except KeyError as e:
+            if self.check_mode:
+                return -1  # Apache is not installed yet
+            msg = f"There is no group {self.params['group']}."
+            raise _apache_password_file.PasswordFileError(msg) from e
+
+    def _result(self, after: _apache_transaction.Entry) -> dict[str, t.Any]:
+        old = _apache_password_file.entries(self.text)
+        new = _apache_password_file.entries(after.content.decode("utf-8", "replace"))
+        updated = sorted(name for name in new if name in old and new[name] != old[name])
+        shown = {name: "(another password)" if name in updated else "" for name in new}
+        return {
+            "added": sorted(set(new) - set(old)),
+            "removed": sorted(set(old) - set(new)),
+            "updated": updated,
+            "diff": {
+                "before_header": self.path,
+                "after_header": self.path,
+                "before": "".join(f"{name}\n" for name in sorted(old)),
+                "after": "".join(f"{name} {shown[name]}".rstrip() + "\n" for name in sorted(new)),
+            },
+        }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "type": {"type": "str", "choices": ["basic", "digest"], "default": "basic"},
+            "passwords": {"type": "dict", "default": {}, "no_log": True},
+            "realms": {"type": "list", "elements": "str", "default": []},
+            "group": {"type": "str", "default": "www-data"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = PasswordFile(module.params, module.check_mode).run()
+    except (
+        _apache_password_file.PasswordFileError,
+        _apache_transaction.TransactionError,
+        OSError,
+    ) as e:
+        module.fail_json(msg=f"{module.params['path']}: {e}")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
