@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import ipaddress
 import os
 import pathlib
 import re
@@ -325,6 +326,10 @@ def test_connection_strings_are_refused_or_read_by_trac_as_they_are(
         "database": database,
     }
     plain = re.compile(r"[A-Za-z0-9._-]+\Z")
+    parameters = {"schema": schema}
+    if is_ipv6(host):
+        # It stands among the parameters.
+        parameters["host"], host = host, ""
     if not (login and password and (not host or plain.match(host)) and plain.match(database)):
         # A password's text is never the reason, and never told.
         with pytest.raises(_database_url.UrlError, match="login|password|host|database"):
@@ -334,7 +339,13 @@ def test_connection_strings_are_refused_or_read_by_trac_as_they_are(
     config = trac_ini(tmp_path, {("trac", "database"): url})
     _scheme, parts = parse_connection_uri(config.get("trac", "database"))
     found = [parts.get(key) for key in ("user", "password", "host", "path", "params")]
-    assert found == [login, password, host or None, f"/{database}", {"schema": schema}]
+    assert found == [login, password, host or None, f"/{database}", parameters]
+
+
+def is_ipv6(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).version == 6
+    return False
 
 
 # -- the virtual environment --------------------------------------------------------------------
