@@ -19,6 +19,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _environment_input,
     _site_authentication,
+    _site_hardening,
     _site_plan,
     _site_tls,
     _tracignore,
@@ -221,6 +222,7 @@ def site_problems(
                     f"{where}.{key} is {site[key]!r}; allowed are {least} to {most} seconds."
                 )
         problems += _site_pooling(where, site)
+        problems += _site_hardening.size_problems(where, site)
         problems += _site_authentication.site_problems(where, site, names)
         if "\x00" in str(site.get("extra_directives", "")):
             problems.append(f"{where}.extra_directives holds a NUL character.")

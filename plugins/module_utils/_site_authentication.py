@@ -34,6 +34,8 @@ _REDIRECT_QUOTED = urllib.parse.quote(_REDIRECT, safe="")
 
 # Somebody who is not there. 401 shows that Apache could look for it, 500 that it could not.
 _NOBODY = "Basic " + base64.b64encode(b"nobody-of-this-name:wrong").decode("ascii")
+# The answer to who asks for logins too often.
+_TOO_MANY = 429
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _FILE_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
@@ -232,7 +234,8 @@ def login_checks(site: Site, common: t.Mapping[str, t.Any], under: str) -> list[
         "name": f"site {site['name']}, login",
         "url": f"{under}/login",
         **common,
-        "accept": [],
+        # The limit of logins counts for the checks of several runs, too.
+        "accept": [_TOO_MANY],
         **_login_wanted(authentication),
     }
     if authentication["type"] != "basic":

@@ -28,6 +28,8 @@ APACHE_THREADS = 25
 # Without a restart there are at most 16 processes. A quarter is left for the old ones that still
 # serve somebody after a reload.
 MOST_WORKERS = 12 * APACHE_THREADS
+# Whoever sends a request slowly holds a worker until it is given up. 200 of them leave some.
+LEAST_WORKERS = 250
 # For static files. A connection that is only kept alive holds no worker.
 STATIC_WORKERS = 30
 # How many requests may wait for a thread: mod_wsgi's own number, and what short bursts need.
@@ -61,10 +63,13 @@ def waiting(groups: t.Sequence[Group]) -> int:
 
 
 def apache_workers(groups: t.Sequence[Group]) -> int:
-    """How many workers Apache has to have, in whole processes; never fewer than on Debian."""
+    """How many workers Apache has to have, in whole processes; never fewer than on Debian.
+
+    Where it runs Trac in its own processes and nowhere else, more of them would cost memory.
+    """
     needed = _busy(groups) + len(groups) * (waiting(groups) + 1) + STATIC_WORKERS
     whole = -(-needed // APACHE_THREADS) * APACHE_THREADS
-    return max(APACHE_WORKERS, min(MOST_WORKERS, whole))
+    return max(LEAST_WORKERS if groups else APACHE_WORKERS, min(MOST_WORKERS, whole))
 
 
 def _busy(groups: t.Sequence[Group]) -> int:

@@ -45,7 +45,7 @@ def budget(
         ([{}, {"environment": "two", "processes": 1, "threads": 1}], 21),
         # Embedded sites share one pool in each of Apache's processes.
         ([{"mode": "embedded"}, {"mode": "embedded", "processes": 50}], 6 * 25),
-        ([{"mode": "embedded", "environment": "one", "pool_size": 2}, {}], 6 * 2 + 20),
+        ([{"mode": "embedded", "environment": "one", "pool_size": 2}, {}], 10 * 2 + 20),
     ],
 )
 def test_what_sites_can_open(sites: list[dict[str, t.Any]], needed: int) -> None:

@@ -160,7 +160,9 @@ def checks(site: Dict) -> dict[str, Dict]:
 def test_a_public_site_has_to_show_its_title_and_a_login() -> None:
     found = checks(one())
     assert found["environment open"]["title"] == "Open"
-    assert all(check["accept"] == [] for name, check in found.items() if "login" not in name)
+    # Of logins there may have been too many in this minute, by checks, too.
+    for name, check in found.items():
+        assert check["accept"] == ([429] if "login" in name else [])
     assert found["login"]["url"] == "http://127.0.0.1/trac/open/login"
     assert found["login"]["status"] == [401]
     assert found["login of nobody"]["status"] == [401]

@@ -122,11 +122,11 @@ def test_the_number_of_processes_follows_from_the_host() -> None:
 @pytest.mark.parametrize(
     ("sites", "there", "workers", "more"),
     [
-        ([{}], "0", 150, False),
-        ([{"processes": 16}], "150", 225, True),
+        ([{}], "0", 250, True),
+        ([{"processes": 16}], "150", 250, True),
         ([{"processes": 16}], "400", 400, False),
-        ([{"processes": 16}], "50", 225, True),
-        ([{}], "50", 150, True),
+        ([{"processes": 16}], "50", 250, True),
+        ([{}], "250", 250, False),
         ([{"processes": 16, "mode": "embedded"}], "150", 150, False),
     ],
 )
@@ -142,7 +142,7 @@ def test_embedded_sites_have_as_many_processes_as_apache() -> None:
         {"name": "a", "mode": "embedded"},
         {"name": "b", "processes": 16, "mount": "/b"},
     )
-    assert [(pool["processes"], pool["threads"]) for pool in found["pools"]] == [(9, 25), (16, 5)]
+    assert [(pool["processes"], pool["threads"]) for pool in found["pools"]] == [(10, 25), (16, 5)]
 
 
 @pytest.mark.parametrize(("seconds", "socket"), [(None, 60), (5, 60), (300, 300)])

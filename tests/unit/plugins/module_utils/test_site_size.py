@@ -45,9 +45,9 @@ def test_processes(sites: int, cores: int, memory_mb: int, processes: int) -> No
     ("groups", "waiting", "workers"),
     [
         ([], 100, 150),
-        ([Group(2, 5)], 100, 150),
-        ([Group(4, 5)], 100, 175),
-        ([Group(16, 5)], 100, 225),
+        ([Group(2, 5)], 100, 250),
+        ([Group(4, 5)], 100, 250),
+        ([Group(16, 5)], 100, 250),
         ([Group(2, 5)] * 2, 100, 275),
         ([Group(2, 5)] * 5, 43, 300),
         # Not all of these can be full at the same time.

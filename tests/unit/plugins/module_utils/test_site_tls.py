@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.trac.mod_wsgi.plugins.filter import inventory_problems as filters
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _doctor_configuration,
+    _site_hardening,
     _site_plan,
     _site_tls,
 )
@@ -25,6 +26,7 @@ from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import S
 PAIR = certificates.make("trac.example.org")
 FILES = {"certificate_file": "/etc/ssl/trac.pem", "key_file": "/etc/ssl/private/trac.key"}
 TEXT = {"certificate": PAIR.pem, "key": PAIR.key()}
+HARDENING = {"headers": {}, "rate_limits": {}, "robots": True, "defaults": {}, "found": {}}
 ACME = {"acme": {"contact": "anna@example.org", "accept_terms": True}}
 
 
@@ -225,6 +227,8 @@ class Rendered:
     def __call__(self, found: dict[str, t.Any], name: str = "000-trac.conf.j2") -> str:
         return self.environment.get_template(name).render(
             __trac_site_plan=found,
+            __trac_site_hardening=_site_hardening.site_hardening(found["sites"], [], HARDENING),
+            __trac_site_there=[],
             __trac_site_settings=SETTINGS,
             __trac_site_gate="/srv/trac/sites/.closed",
             __trac_site_gate_header="X-Trac-Upgrade",

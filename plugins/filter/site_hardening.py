@@ -1,0 +1,28 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters of role trac_site for what keeps its sites out of trouble."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_hardening
+
+
+def hardening_problems(headers: object, rate_limits: object, writable: object) -> list[str]:
+    return (
+        _site_hardening.header_problems(headers)
+        + _site_hardening.rate_problems(rate_limits)
+        + _site_hardening.writable_problems(writable)
+    )
+
+
+class FilterModule:
+    """The filters, by name."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {
+            "hardening_problems": hardening_problems,
+            "site_hardening": _site_hardening.site_hardening,
+        }
