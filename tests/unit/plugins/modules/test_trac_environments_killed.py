@@ -90,7 +90,7 @@ def _is_running(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("tree", [True, False], ids=["process tree", "module only"])
-@pytest.mark.parametrize("visible", [0, 3, 11])
+@pytest.mark.parametrize("visible", [0, 3, 8])
 def test_a_killed_module_is_made_good_by_the_next_run(
     host: Host, module: Module, visible: int, tree: bool
 ) -> None:
@@ -114,7 +114,8 @@ def test_a_killed_module_is_made_good_by_the_next_run(
         if sum(name.startswith("p") for name in names) >= visible and host.hidden():
             break
         time.sleep(0.005)
-    time.sleep(random.uniform(0, 0.15))
+    # At any point of making an environment; well before all are made.
+    time.sleep(random.uniform(0, 0.05))
     started = _descendants(process.pid)
     assert len(started) >= 2  # the worker, and at least one that it shares the work with
     if tree:
