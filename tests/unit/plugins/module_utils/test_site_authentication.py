@@ -15,22 +15,11 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _site_authentication,
     _site_plan,
 )
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins import site_settings
 
 Dict = t.Dict[str, t.Any]
 
-SETTINGS = {
-    "dir": "/srv/trac/sites",
-    "marker": ".mine",
-    "cache_dir": "/var/cache/trac",
-    "environments_dir": "/srv/trac/environments",
-    "user": "trac",
-    "apache_user": "www-data",
-    "hello_world_path": "",
-    "host": "localhost",
-    "port": 80,
-    "base_url": "http://127.0.0.1",
-    "groups_claim": "",
-}
+SETTINGS = {**site_settings.SETTINGS, "hello_world_path": "", "groups_claim": ""}
 ENVIRONMENTS = [{"name": "open", "title": "Open"}, {"name": "shut", "title": "Shut"}]
 
 
