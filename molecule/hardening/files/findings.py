@@ -16,9 +16,9 @@ KNOWN = (
     r"X-XSS-Protection is not set",
     r"CSP .?script-src.? .*",
 )
-# Trac's answer to a format that it does not know is an error page with status 500; that it is no
-# crash, its log tells.
-ANSWERS = r".* 500 HTTP error .* in the parameter format"
+# Trac's answer to a format that it does not know is an error page with status 500, as to a timeline
+# from the beginning of year 1; that nothing else has failed, its log tells.
+ANSWERS = r".* 500 HTTP error .* in the parameter (format|from)\b"
 
 
 def main():
