@@ -28,6 +28,8 @@ import pwd
 import stat
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _sqlite_journal
+
 DIRECTORY_MODE = 0o2770
 FILE_MODE = 0o0660
 _EXECUTABLE = 0o0110
@@ -80,7 +82,8 @@ def shown(items: t.Sequence[str]) -> list[str]:
     return [*items[:_SHOWN], *([f"... and {rest} more"] if rest > 0 else [])]
 
 
-def _name(number: int, group: bool = False) -> str:
+def account_name(number: int, group: bool = False) -> str:
+    """The name of an account or a group; its number if it has none."""
     try:
         return grp.getgrgid(number).gr_name if group else pwd.getpwuid(number).pw_name
     except KeyError:
@@ -108,7 +111,7 @@ def kind_problem(status: os.stat_result, device: int) -> str | None:
 def owner_problem(status: os.stat_result, expected: t.Container[int]) -> str | None:
     """Why something is not the environment's to give away."""
     if status.st_uid not in expected:
-        return f"belongs to {_name(status.st_uid)}"
+        return f"belongs to {account_name(status.st_uid)}"
     if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
         return f"has {status.st_nlink} names (hard links)"
     return None
@@ -176,6 +179,8 @@ class _Mender:
             flags = DIRECTORY_FLAGS if stat.S_ISDIR(status.st_mode) else FILE_FLAGS
             with opened(name, flags, directory) as descriptor:
                 status = os.fstat(descriptor)  # of what was opened, whatever stood there before
+                if self.result.adopted and path.endswith(_sqlite_journal.ENDING):
+                    self.refuse_journal(descriptor, path)
                 in_need = self.in_need(status)
                 why = kind_problem(status, self.device) or owner_problem(status, self.expected)
                 if why and in_need:
@@ -189,6 +194,12 @@ class _Mender:
             if isinstance(e, FileNotFoundError):
                 raise
             self.leave(path, f"cannot be changed: {e.strerror}")
+
+    def refuse_journal(self, file: int, path: str) -> None:
+        """Refuse what would have the service account remove another file."""
+        name = _sqlite_journal.super_journal(file)
+        if name is not None:
+            raise AdoptionFailure(_sqlite_journal.problem(path, name))
 
     def in_need(self, status: os.stat_result) -> bool:
         """Whether something has to be looked at: all of an environment that is being taken over."""
@@ -212,11 +223,16 @@ class _Mender:
             (self.result.before, status.st_uid, status.st_gid, mode),
             (self.result.after, self.owner.uid, self.owner.gid, wanted),
         ):
-            lines.append(f"{path or '.'}: {_name(uid)}:{_name(gid, group=True)} {bits:04o}")
+            lines.append(
+                f"{path or '.'}: {account_name(uid)}:{account_name(gid, group=True)} {bits:04o}"
+            )
 
 
 def mend(directory: str, name: str, owner: Owner, check: bool) -> Mending:
-    """Give an environment to the service account; tells what changes, and what does not."""
+    """Give an environment to the service account; tells what changes, and what does not.
+
+    Fails, before anything is changed, where a journal of SQLite leads to another file.
+    """
     with contextlib.ExitStack() as stack:
         parent = stack.enter_context(opened(directory, os.O_RDONLY | os.O_DIRECTORY))
         try:
@@ -233,6 +249,8 @@ def mend(directory: str, name: str, owner: Owner, check: bool) -> Mending:
         if "VERSION" not in os.listdir(top):
             return Mending()  # no environment
         status = os.fstat(top)
+        if status.st_uid != owner.uid and not check:
+            _Mender(owner, status, check=True).enter(top, "")  # which may refuse it
         mender = _Mender(owner, status, check)
         mender.enter(top, "")
         if mender.result.adopted:

@@ -9,7 +9,7 @@ would lose somebody's data, and copying it could give a stranger's file to the s
 
 The copy is built in a hidden directory, of root's and closed to all others. It appears under its
 name when every file in it has been compared, nothing in the original has changed meanwhile, and
-SQLite finds its database whole.
+SQLite, run by the service account, finds its database whole.
 """
 
 from __future__ import annotations
@@ -18,16 +18,21 @@ import contextlib
 import errno
 import hashlib
 import os
-import sqlite3
 import stat
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _ini_edit
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _ini_edit,
+    _sqlite_check,
+    _sqlite_journal,
+    _worker_process,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._adoption import (
     DIRECTORY_FLAGS,
     FILE_FLAGS,
     AdoptionFailure,
     Owner,
+    account_name,
     expected_owners,
     kind_problem,
     mended_mode,
@@ -44,12 +49,14 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory impo
     held_directory,
     pattern_of,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._sqlite_journal import super_journal
 
 # In the copy: where it came from, by which a later run knows that it has been made already.
 ORIGIN = ".adopted-from"
 _INI = os.path.join("conf", "trac.ini")
 _PARTIAL = pattern_of(r"\.[a-z0-9][a-z0-9_-]*\.adopting-")
 _BLOCK = 1 << 20
+_CHECK_SECONDS = 3600.0  # for all databases of an environment; a large one takes minutes
 # What is written all the time and need not be of one moment with the rest.
 _LOGS = "log"
 
@@ -173,6 +180,23 @@ def _database(text: str, source: str) -> str:
     return current or DEFAULT_DATABASE
 
 
+def _refuse_journals(top: int, found: _Survey) -> None:
+    """Refuse what would have SQLite change other files than those of a database."""
+    for path in found.files:
+        for end in _sqlite_journal.BESIDE:
+            if path + end in found.links:
+                raise AdoptionFailure(
+                    f"adopt_from: {path + end} is a symbolic link, which SQLite would follow; "
+                    "replace it by what it leads to, or take it away"
+                )
+        journal = path + _sqlite_journal.ENDING
+        if journal in found.files:
+            with _reached(top, journal) as (parent, name), opened(name, FILE_FLAGS, parent) as file:
+                other = super_journal(file)
+            if other is not None:
+                raise AdoptionFailure(f"adopt_from: {_sqlite_journal.problem(journal, other)}")
+
+
 def _refusal(source: str, problems: t.Sequence[str]) -> str:
     return (
         f"adopt_from: in {source} there is what may not be a part of it, so that nothing was "
@@ -194,6 +218,7 @@ def survey(source: str, owner: Owner) -> Original:
                     raise AdoptionFailure(
                         f"adopt_from: {source} is no Trac environment (it has no file {path})"
                     )
+            _refuse_journals(top, found)
             text = _read(top, _INI)
     except OSError as e:
         if isinstance(e, NotADirectoryError) or e.errno == errno.ELOOP:
@@ -303,22 +328,37 @@ def _sqlite_files(target: int, original: Original) -> list[str]:
     return found
 
 
-def _check_databases(target: int, original: Original, owner: Owner) -> None:
-    """Have SQLite look at the databases; nobody but root can enter the copy yet."""
-    for path in _sqlite_files(target, original):
-        file = f"/proc/self/fd/{target}/{path}"
-        try:
-            with contextlib.closing(sqlite3.connect(file)) as connection:
-                verdict = connection.execute("PRAGMA integrity_check").fetchone()[0]
-        except sqlite3.Error as e:
-            verdict = str(e)
+def _check_databases(
+    hidden: str, target: int, original: Original, owner: Owner, python: str
+) -> None:
+    """Have SQLite look at the databases, as the service account, whose files they are already."""
+    databases = [os.path.join(hidden, path) for path in _sqlite_files(target, original)]
+    if not databases:
+        return
+    # It may pass through; the directory itself, with what is still to be put there, stays root's.
+    os.fchown(target, -1, owner.gid)
+    os.fchmod(target, 0o710)
+    account = _worker_process.Account(account_name(owner.uid), *owner)
+    payload = {"databases": databases}
+    verdicts: dict[str, str] = {}
+    why = f"there was no answer within {_CHECK_SECONDS:.0f} seconds"
+    try:
+        for event in _worker_process.run(
+            python, account, _sqlite_check, payload, timeout=_CHECK_SECONDS
+        ):
+            if event["event"] == "verdict":
+                verdicts[str(event["path"])] = str(event["verdict"])
+            elif event["event"] == "broken":
+                why = str(event["reason"])
+    except _worker_process.WorkerError as e:
+        why = str(e)
+    for path in databases:
+        verdict = verdicts.get(path)
         if verdict != "ok":
-            raise AdoptionFailure(f"adopt_from: its database {path} is broken: {verdict}")
-        with _reached(target, path) as (parent, name):
-            # What SQLite has made or finished of a transaction is root's.
-            for each in (name, f"{name}-journal", f"{name}-wal", f"{name}-shm"):
-                with contextlib.suppress(FileNotFoundError):
-                    os.chown(each, *owner, dir_fd=parent, follow_symlinks=False)
+            inside = os.path.relpath(path, hidden)
+            if verdict is None:
+                raise AdoptionFailure(f"adopt_from: its database {inside} was not looked at: {why}")
+            raise AdoptionFailure(f"adopt_from: its database {inside} is broken: {verdict}")
 
 
 def copy(
@@ -327,11 +367,14 @@ def copy(
     name: str,
     owner: Owner,
     original: Original,
+    python: str,
     database: str | None = None,
 ) -> None:
     """Copy an environment that was looked at; it appears when it is complete.
 
     It gets another [trac] database if one is given.
+
+    :param python: an interpreter that the service account can run
     """
     space = os.statvfs(directory)
     if original.size > space.f_bavail * space.f_frsize:
@@ -358,7 +401,7 @@ def copy(
             if database is not None:
                 edited = _ini_edit.apply(text.decode("utf-8"), {DATABASE: database})
                 _rewrite(target, _INI, edited.encode("utf-8"), owner)
-            _check_databases(target, original, owner)
+            _check_databases(hidden, target, original, owner, python)
             _rewrite(target, ORIGIN, f"{source}\n".encode(), owner)
             os.sync()
             # It takes the place of nothing but an empty directory. When this is killed before the

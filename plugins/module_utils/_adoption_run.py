@@ -54,8 +54,13 @@ class Adoption(t.NamedTuple):
         return later
 
 
-def adopt(directory: str, spec: EnvironmentSpec, owner: _adoption.Owner, check: bool) -> Adoption:
-    """Copy an environment that is to be adopted from elsewhere; mend owner and modes of any."""
+def adopt(
+    directory: str, spec: EnvironmentSpec, owner: _adoption.Owner, python: str, check: bool
+) -> Adoption:
+    """Copy an environment that is to be adopted from elsewhere; mend owner and modes of any.
+
+    :param python: an interpreter that the service account can run
+    """
     report = Report(spec.name)
     if spec.state == "absent":
         return Adoption(report, True)
@@ -71,7 +76,7 @@ def adopt(directory: str, spec: EnvironmentSpec, owner: _adoption.Owner, check: 
                 spec.adopt_database,
             )
             if not check:
-                _adoption_copy.copy(source, directory, spec.name, owner, original, database)
+                _adoption_copy.copy(source, directory, spec.name, owner, original, python, database)
             report.change(*copied(source))
             if spec.adopt_database == SHARED:
                 report.warnings.append(_adoption_database.shares(source))

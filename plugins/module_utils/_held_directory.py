@@ -75,8 +75,9 @@ def abandoned(parent: str, pattern: t.Pattern[str], remove: bool = True) -> list
             continue
         with contextlib.suppress(FileNotFoundError, BlockingIOError):
             status = entry.stat(follow_symlinks=False)
-            # Not S_IMODE: a directory inherits its parent's set-group-ID bit.
-            if status.st_uid != os.geteuid() or status.st_mode & 0o777 != 0o700:
+            # Not S_IMODE: a directory inherits its parent's set-group-ID bit. Its group may have
+            # been let through.
+            if status.st_uid != os.geteuid() or status.st_mode & 0o767 != 0o700:
                 continue
             descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW)
             try:

@@ -20,6 +20,7 @@ import typing as t
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _restore_mark,
     _secrets,
+    _sqlite_journal,
     _tar_environment,
     _trac_archive,
     _trac_backup,
@@ -245,6 +246,13 @@ class _Place:
     def _check_sqlite(self) -> None:
         if os.path.islink(self._file) or not os.path.isfile(self._file):
             raise EnvironmentFailure(f"the archive holds no database {self._file}")
+        # Backups are made without; those of somebody else could lead to other environments.
+        for end in _sqlite_journal.BESIDE:
+            if os.path.lexists(self._file + end):
+                raise EnvironmentFailure(
+                    f"the archive holds {os.path.basename(self._file)}{end} beside the database, "
+                    "which no backup does"
+                )
         with contextlib.closing(sqlite3.connect(self._file)) as connection:
             verdict = connection.execute("PRAGMA integrity_check").fetchone()[0]
             if verdict != "ok":

@@ -635,7 +635,10 @@ class Environments:
         check = self.module.check_mode
         self.leftovers = _adoption_copy.leftovers(self.directory, remove=not check)
         owner = Owner(account.uid, account.gid)
-        adoptions = [_adoption_run.adopt(self.directory, spec, owner, check) for spec in self.specs]
+        adoptions = [
+            _adoption_run.adopt(self.directory, spec, owner, self.python, check)
+            for spec in self.specs
+        ]
         return adoptions, [
             spec for spec, adoption in zip(self.specs, adoptions) if adoption.is_there
         ]

@@ -5,15 +5,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
+import pwd
 import socket
+import sqlite3
 import stat
+import sys
 
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _adoption, _adoption_copy
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._adoption import Owner, mend
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins import hot_journal
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.nobody import needs_nobody
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 
@@ -227,7 +233,7 @@ def test_a_copy_belongs_to_the_service_account_and_the_original_stays(
     target = tmp_path / "copies"
     target.mkdir(0o755)
     original = _adoption_copy.survey(str(source), TRAC)
-    _adoption_copy.copy(str(source), str(target), "mine", TRAC, original)
+    _adoption_copy.copy(str(source), str(target), "mine", TRAC, original, sys.executable)
     assert owners(source) == before
     now = owners(target / "mine")
     assert {owner[:2] for owner in now.values()} == {TRAC}
@@ -266,3 +272,61 @@ def test_what_might_be_somebody_elses_is_not_copied(
     assert "conf/trac.ini" in _adoption_copy.survey(str(source), TRAC).files
     (source / "conf").chmod(0o777)
     assert "conf/trac.ini has 2 names" in refused()
+
+
+def database(path: pathlib.Path) -> None:
+    path.unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE ticket (id integer)")
+        connection.commit()
+
+
+@needs_nobody
+def test_the_database_is_looked_at_by_the_service_account(
+    site: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What SQLite does to other files for the sake of a journal, it does not do as root."""
+    nobody = pwd.getpwnam("nobody")
+    owner = Owner(nobody.pw_uid, nobody.pw_gid)
+    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        parent.chmod(0o711)
+    source, target = site / "project", tmp_path / "copies"
+    target.mkdir(0o755)
+    (source / "conf" / "trac.ini").chmod(0o600)
+    database(source / "db" / "trac.db")
+    with contextlib.closing(sqlite3.connect(source / "db" / "other.db")) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    journal = hot_journal.write(source / "db" / "trac.db", tmp_path / "secret")
+    give(source, FORMER)
+
+    def copy() -> None:
+        original = _adoption_copy.survey(str(source), owner)
+        _adoption_copy.copy(str(source), str(target), "mine", owner, original, sys.executable)
+
+    # As if another kind of journal were not known.
+    with monkeypatch.context() as patch:
+        patch.setattr(_adoption_copy, "super_journal", lambda _file: None, raising=False)
+        with pytest.raises(_adoption.AdoptionFailure, match="broken"):
+            copy()
+    assert (tmp_path / "secret").read_text() == "root only"
+    assert os.listdir(target) == []
+    journal.unlink()
+    copy()
+    assert {found[:2] for found in owners(target / "mine").values()} == {tuple(owner)}
+    assert owners(target)["mine"][2] == "2770"
+    assert os.listdir(target) == ["mine"]
+
+
+def test_an_environment_whose_journal_names_another_file_is_not_given_away(
+    site: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """The service account would remove that file, which may be of another environment."""
+    file = site / "project" / "db" / "trac.db"
+    database(file)
+    hot_journal.write(file, tmp_path / "secret")
+    give(site / "project", FORMER)
+    before = owners(site)
+    for check in (True, False):
+        with pytest.raises(_adoption.AdoptionFailure, match="trac.db-journal names another file"):
+            mend(str(site), "project", TRAC, check=check)
+    assert owners(site) == before

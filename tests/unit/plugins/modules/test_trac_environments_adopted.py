@@ -17,6 +17,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _ini_edit
 from ansible_collections.trac.mod_wsgi.tests.fixtures.environments import compare
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins import hot_journal
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
     SERIES,
     Document,
@@ -415,6 +416,27 @@ def test_a_failed_copy_leaves_nothing_and_makes_no_new_environment(
     assert "msg" not in module(document)
     copied = host.directory / "mine" / "files" / "attachments" / "ticket" / "link"
     assert os.readlink(copied) == "3/../../wiki"
+
+
+def test_a_journal_that_names_another_file_is_refused(
+    module: Module, before: pathlib.Path, host: Host, tmp_path: pathlib.Path
+) -> None:
+    """SQLite would remove that file, as whoever opens the database."""
+    source = unpack("1.4", before)
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    journal = hot_journal.write(source / "db" / "trac.db", victim)
+    document = {"name": "mine", "adopt_from": str(source)}
+    for check in (True, False):
+        words = module(document, check=check)["msg"]
+        assert f"db/trac.db-journal names another file, '{victim}'" in words
+        assert victim.exists()
+        assert (os.listdir(host.directory), journal.exists()) == ([], True)
+    journal.unlink()
+    journal.symlink_to("../VERSION")
+    assert "db/trac.db-journal is a symbolic link" in module(document)["msg"]
+    journal.unlink()
+    assert "msg" not in module(document)
 
 
 def test_an_original_that_is_in_use_is_not_copied(
