@@ -9,6 +9,7 @@ import errno
 import os
 import typing as t
 
+_REMEDY = "make room and run again"
 _LITTLE = 1 << 20  # bytes; what could not be written completely is gone again
 
 
@@ -30,6 +31,8 @@ def is_full(error: BaseException) -> bool:
     """Whether an error says that a disk (or a quota of it) is full, also as SQLite does."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
+    if _REMEDY in str(error):  # it has been explained already, among other words
+        return False
     return any(words in str(error) for words in ("disk is full", "No space left on device"))
 
 
@@ -44,4 +47,4 @@ def explain(error: BaseException, paths: t.Iterable[str]) -> str:
     full = [mount for mount in mounts if _is_full(mount)] or mounts
     where = " and ".join(full)
     which = f"filesystems at {where} are" if len(full) > 1 else f"filesystem at {where} is"
-    return f"No space left on device: the {which} full; make room and run again"
+    return f"No space left on device: the {which} full; {_REMEDY}"

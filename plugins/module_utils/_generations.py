@@ -15,11 +15,11 @@ directory that environments name in trac.ini.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._move import move_directory
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._sync import sync_directory
 
 _PLUGINS = "plugins"
@@ -115,7 +115,7 @@ class Generations:
         if self.is_taken_over():
             return False
         first = self._path(1)
-        _move(self.path, first)
+        move_directory(self.path, first)
         os.symlink(first, self.path)
         sync_directory(os.path.dirname(self.path))
         return True
@@ -205,19 +205,3 @@ def _files(directory: str) -> set[str]:
         return {entry.name for entry in os.scandir(directory) if entry.is_file()}
     except FileNotFoundError:
         return set()
-
-
-def _move(source: str, target: str) -> None:
-    """Rename a directory; copy it where the file system cannot (a layer of a container's image)."""
-    try:
-        os.rename(source, target)
-    except OSError as e:
-        if e.errno != errno.EXDEV:
-            raise
-        partial = f"{target}.partial"
-        if os.path.lexists(partial):
-            shutil.rmtree(partial)
-        shutil.copytree(source, partial, symlinks=True)
-        os.sync()
-        os.rename(partial, target)
-        shutil.rmtree(source)

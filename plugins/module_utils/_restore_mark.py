@@ -5,13 +5,15 @@
 
 A database on a server and the files of an environment cannot be replaced in one moment. Killed in
 between, a restoration leaves one of the backup and the other from before. The mark lies in the
-hidden directory of the restoration, which nobody holds then, until another one has succeeded.
+hidden directory of the restoration, which nobody holds then, until another one has succeeded. What
+was replaced may lie there, too, as `former`; it is never removed, but moved away.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory import (
     abandoned,
@@ -19,6 +21,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory impo
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._sync import sync_directory
 
+FORMER = "former"  # the environment that was replaced
 _MARK = "replacing"
 _HIDDEN = pattern_of(r"\..+\.restoring-")
 _NAME = re.compile(r"\.(?P<name>.+)\.restoring-[a-z0-9_]{8}\Z")
@@ -58,13 +61,19 @@ def clean_up(directory: str) -> None:
     """Remove what killed runs left that had replaced nothing yet."""
     marked = unfinished(directory).values()
     for path in abandoned(directory, _HIDDEN, remove=False):
-        if path not in marked:
+        if path not in marked and not os.path.lexists(os.path.join(path, FORMER)):
             _remove(path)
 
 
-def clear_mark(directory: str, name: str) -> None:
-    """Forget the killed runs of an environment that has been restored since."""
+def clear_mark(directory: str, name: str, keep: t.Callable[[str], None]) -> None:
+    """Forget the killed runs of an environment that has been restored since.
+
+    `keep` moves away what one of them had replaced.
+    """
     for path in abandoned(directory, pattern_of(re.escape(f".{name}.restoring-")), remove=False):
+        former = os.path.join(path, FORMER)
+        if os.path.lexists(former):
+            keep(former)
         _remove(path)
 
 

@@ -27,6 +27,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory impo
     held_directory,
     pattern_of,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._sync import sync_directory
 
 _PARTIAL = pattern_of(r"\.[a-z0-9][a-z0-9_-]*\.copying-")
 _JOURNALS = ("-journal", "-stmtjrnl", "-shm", "-wal")
@@ -95,6 +96,7 @@ def hot_copy(environment: t.Any, name: str, archive: str, suffix: str = "") -> C
                 break
             time.sleep(0.1)
         os.rename(partial, path)
+        sync_directory(archive)  # before anybody removes the original
     return Copy(path, rows)
 
 

@@ -31,6 +31,10 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
 )
 
 ARCHIVED: Wording = ("copy the environment to the archive", [], [])
+_CAME = (
+    "somebody worked in it while it was copied, so nothing was removed (the copy is {}); take its "
+    "site down first, then run again"
+)
 REMOVED: Wording = ("remove the environment", ["environment"], [])
 
 
@@ -73,17 +77,28 @@ def remove(path: str, archive: str | None, report: Report, check: bool) -> None:
             report.archive = copy.path
             report.change(*ARCHIVED)
             if not copy.is_current(environment):
-                raise EnvironmentFailure(
-                    "somebody worked in it while it was copied, so nothing was removed "
-                    f"(the copy is {copy.path}); take its site down first, then run again"
-                )
+                raise EnvironmentFailure(_CAME.format(copy.path))
     if check:
         report.change(*ARCHIVED)
     else:
         hidden = hidden_name(path, "removing")
         os.rename(path, hidden)
+        _check_nothing_came(path, hidden, copy)
         _destroy(hidden, _trac_database.destroy)
     report.change(*REMOVED)
+
+
+def _check_nothing_came(path: str, hidden: str, copy: _trac_archive.Copy) -> None:
+    """Put an environment back that somebody worked in until nobody could find it any more."""
+    try:
+        with opened(environment_class()(hidden, IniFile(_ini_path(hidden)).parser)) as environment:
+            if copy.is_current(environment):
+                return
+    except BaseException:
+        os.rename(hidden, path)
+        raise
+    os.rename(hidden, path)
+    raise EnvironmentFailure(_CAME.format(copy.path))
 
 
 def _destroy(path: str, destroy: t.Callable[[t.Any], None]) -> None:

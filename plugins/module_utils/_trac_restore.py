@@ -39,12 +39,14 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory impo
     held_directory,
     locked,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._move import move_directory
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import IniFile, proposal
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
     environment_class,
     opened,
     reason,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_remove import hidden_name
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_answers import answering, say
 
 LOCK_TIMEOUT = 60.0  # seconds
@@ -178,7 +180,7 @@ class Restorer:
             os.utime(ini.path)
             os.sync()
             place.publish()
-            _restore_mark.clear_mark(self.directory, item.name)
+            _restore_mark.clear_mark(self.directory, item.name, place.keep_of_killed_run)
 
 
 class _Place:
@@ -351,20 +353,20 @@ class _Place:
 
     def publish(self) -> None:
         """Take the place."""
-        former = os.path.join(self.holder, "former")
+        former = os.path.join(self.holder, _restore_mark.FORMER)
         if self.there:
             _restore_mark.set_mark(self.holder)
             if self.kept is None:
                 former = self._archive_name()
-            shutil.move(self.path, former)
+            move_directory(self.path, former)
         try:
             os.rename(self.new, self.path)
         except OSError:
             if self.there:
-                shutil.move(former, self.path)
+                move_directory(former, self.path)
             raise
         if self.kept is not None:
-            self._keep_late(former)
+            self._finish(former)
         elif self.there:
             self.report.archive = former
 
@@ -376,6 +378,41 @@ class _Place:
             if not os.path.lexists(path):
                 return path
             time.sleep(0.1)
+
+    def _finish(self, former: str) -> None:
+        """Let the former environment go, but not what is nowhere else."""
+        try:
+            self._keep_late(former)
+        # Whatever a plugin or a database driver raises.
+        except (Exception, SystemExit) as e:  # noqa: BLE001
+            why = reason(e, former)
+        else:
+            shutil.rmtree(former)
+            return
+        self.report.archive = kept = self._moved_away(former)
+        raise EnvironmentFailure(
+            "it was restored, but what somebody may have written into the former environment "
+            f"meanwhile could not be copied to the archive ({why}); all of the former environment "
+            f"is kept in {kept}"
+        )
+
+    def keep_of_killed_run(self, former: str) -> None:
+        """Keep what a run has replaced that was killed before it knew that it has a copy of all."""
+        kept = self._moved_away(former)
+        self.report.warnings.append(
+            f"what an earlier run had replaced before it was killed is kept in {kept}"
+        )
+
+    def _moved_away(self, former: str) -> str:
+        """Move a former environment to the archive, or else to where there is room for it."""
+        path = self._archive_name() if self.restorer.archive else None
+        if path is not None:
+            with contextlib.suppress(OSError):
+                move_directory(former, path)
+                return path
+        path = hidden_name(self.path, "replaced")
+        move_directory(former, path)
+        return path
 
     def _keep_late(self, former: str) -> None:
         """Keep what somebody wrote into the former environment after it was copied."""

@@ -10,7 +10,6 @@ is repeated as a whole, and keeps what it finds once more.
 from __future__ import annotations
 
 import contextlib
-import errno
 import filecmp
 import os
 import shutil
@@ -32,6 +31,10 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._held_directory impo
     held_directory,
     pattern_of,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._move import (
+    copy_content,
+    move_directory,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import IniFile
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
     environment_class,
@@ -47,12 +50,11 @@ def restore(path: str, copy: str, rows: t.Mapping[str, int], archive: str) -> st
     path = os.path.realpath(path)  # where a link leads to, if the environment is one
     parent, name = os.path.split(path)
     abandoned(parent, pattern_of(rf"\.{name}\.restoring-"))
-    abandoned(archive, pattern_of(rf"\.{name}\.keeping-"))
     mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.isdir(path) else _DIRECTORY_MODE
     with opened(_as_copied(path, copy)) as environment:
         file = _trac_database.sqlite_file(environment)
         with held_directory(parent, f".{name}.restoring-") as fresh:
-            _copy_directory(copy, fresh)
+            copy_content(copy, fresh)
             if file is None:
                 dump = _trac_archive.database_in(environment, fresh)
                 os.unlink(dump)
@@ -78,16 +80,6 @@ def _as_copied(path: str, copy: str) -> t.Any:
     return environment_class()(path, parser, new=True)
 
 
-def _copy_directory(source: str, target: str) -> None:
-    """Copy the content of a directory; links stay links."""
-    for entry in os.scandir(source):
-        to = os.path.join(target, entry.name)
-        if entry.is_dir(follow_symlinks=False):
-            shutil.copytree(entry.path, to, symlinks=True)
-        else:
-            shutil.copy2(entry.path, to, follow_symlinks=False)
-
-
 def _check_sqlite(file: str, rows: t.Mapping[str, int]) -> None:
     """Refuse a database that is not what was copied."""
     with contextlib.closing(sqlite3.connect(file)) as connection:
@@ -102,21 +94,6 @@ def _check_sqlite(file: str, rows: t.Mapping[str, int]) -> None:
                 raise EnvironmentFailure(
                     f"{file} has {found} rows in {table}, and had {count} when it was copied"
                 )
-
-
-def _same(one: str, other: str) -> bool:
-    """Whether two directories hold the same files."""
-    comparison = filecmp.dircmp(one, other, ignore=[], hide=[])
-    if comparison.left_only or comparison.right_only or comparison.common_funny:
-        return False
-    for name in comparison.common_files:
-        if not filecmp.cmp(os.path.join(one, name), os.path.join(other, name), shallow=False):
-            return False
-    return all(
-        _same(os.path.join(one, name), os.path.join(other, name))
-        for name in comparison.common_dirs
-        if not os.path.islink(os.path.join(one, name))
-    )
 
 
 def _free_name(archive: str, name: str) -> str:
@@ -134,26 +111,9 @@ def _keep_directory(path: str, archive: str) -> str | None:
         return None  # moved by a run that was killed then
     name = os.path.basename(path)
     kept = _free_name(archive, name)
-    try:
-        os.rename(path, kept)
-    except OSError as e:
-        if e.errno != errno.EXDEV:
-            raise
-        _copy_and_remove(path, kept)
+    move_directory(path, kept)
     os.chmod(kept, 0o700)
     return kept
-
-
-def _copy_and_remove(path: str, kept: str) -> None:
-    """Move a directory from another file system, or from a layer of a container's image."""
-    archive, name = os.path.dirname(kept), os.path.basename(path)
-    with held_directory(archive, f".{name}.keeping-") as partial:
-        _copy_directory(path, partial)
-        if not _same(path, partial):
-            raise EnvironmentFailure(f"{path} does not stop changing, so that it cannot be kept")
-        os.sync()
-        os.rename(partial, kept)
-    shutil.rmtree(path)
 
 
 def _new_directory(archive: str, name: str) -> str:
@@ -172,15 +132,17 @@ def _replace_on_server(
     if os.path.isdir(path) and _trac_database.has_tables(environment):
         kept = _trac_archive.hot_copy(environment, name, archive, KEPT).path
     _trac_dump.load(environment, _trac_archive.database_in(environment, copy), rows)
-    if os.path.isdir(path):
+    if kept is None:  # its files are nowhere else
+        kept = _keep_directory(path, archive)
+    elif os.path.isdir(path):
         with held_directory(os.path.dirname(path), f".{name}.restoring-") as aside:
             with contextlib.suppress(OSError):  # in a layer of a container's image
                 os.rename(path, os.path.join(aside, name))
             if os.path.isdir(path):
                 shutil.rmtree(path)  # it is in the archive
             os.rename(fresh, path)
-    else:
-        os.rename(fresh, path)
+            return kept
+    os.rename(fresh, path)
     return kept
 
 
@@ -191,12 +153,18 @@ def _replace_file(file: str, database: str, kept: str) -> None:
         for end in ("", "-journal", "-wal"):
             if os.path.exists(file + end):
                 name = f"{os.path.basename(file)}.failed{end}"
-                shutil.copy2(file + end, os.path.join(kept, "db", name))
+                _copy_file(file + end, os.path.join(kept, "db", name))
     temporary = f"{file}.restored"
-    shutil.copy2(database, temporary)
+    _copy_file(database, temporary)
     os.sync()
     for end in ("-journal", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(file + end)
     os.replace(temporary, file)
     os.unlink(database)
+
+
+def _copy_file(source: str, target: str) -> None:
+    shutil.copy2(source, target)
+    if not filecmp.cmp(source, target, shallow=False):
+        raise EnvironmentFailure(f"{target} does not hold what is in {source}")

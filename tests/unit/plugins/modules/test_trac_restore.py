@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ import typing as t
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _move,
     _trac_archive,
     _trac_restore,
     _worker_process,
@@ -189,6 +191,103 @@ def test_what_is_written_while_it_is_replaced_is_kept(
     assert "somebody worked in it" in report["warnings"][0]
     assert ("At the last moment",) in summaries(pathlib.Path(report["archive"]))
     assert len(backed_up.kept()) == 2
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_cannot_be_copied_to_the_archive_is_kept_as_it_is(
+    backed_up: BackupHost, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+) -> None:
+    """Somebody works in it while it is replaced, and the archive is full."""
+    hot_copy, rename = _trac_archive.hot_copy, os.rename
+    database = backed_up.directory / "project" / "db" / "trac.db"
+
+    def full(*arguments: t.Any) -> t.Any:
+        monkeypatch.setattr(_trac_archive, "hot_copy", no_space)
+        copy = hot_copy(*arguments)
+        with contextlib.closing(sqlite3.connect(database)) as db:
+            db.execute("INSERT INTO ticket (summary) VALUES ('At the last moment')")
+            db.commit()
+        return copy
+
+    def no_space(*_arguments: t.Any) -> t.Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def far_away(source: t.Any, target: t.Any, **more: t.Any) -> None:
+        """The archive is another file system, and full."""
+        into = str(target).startswith(str(backed_up.archive))
+        if elsewhere and into and ".copying-" not in str(source):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        rename(source, target, **more)
+
+    monkeypatch.setattr(_trac_archive, "hot_copy", full)
+    monkeypatch.setattr(os, "rename", far_away)
+    if elsewhere:
+        monkeypatch.setattr(_move, "copy_content", no_space)
+    report = _restored_here(backed_up, archive_of(backed_up))
+    assert "it was restored, but what somebody may have written" in report["failure"]
+    assert "No space left on device" in report["failure"]
+    former = pathlib.Path(report["archive"])
+    assert str(former) in report["failure"]
+    assert former.parent == (backed_up.directory if elsewhere else backed_up.archive)
+    assert ("At the last moment",) in summaries(former)
+    assert summaries(backed_up.directory / "project") == ORIGINAL
+    monkeypatch.undo()
+    # No later run takes it for something that may go.
+    assert "failed" not in backed_up.restore(overwrite=True)
+    assert backed_up.host.one(PROJECT)["failure"] is None
+    assert ("At the last moment",) in summaries(former)
+
+
+def test_what_a_killed_run_had_replaced_is_never_removed(backed_up: BackupHost) -> None:
+    """Killed while it looks whether somebody worked in the former environment."""
+    change(backed_up)
+    file = archive_of(backed_up, "project")
+    restore_killed(backed_up, "project", file, (_trac_archive.Copy, "is_current"))
+    assert summaries(backed_up.directory / "project") == ORIGINAL
+    (hidden,) = backed_up.host.hidden()
+    (backed_up.directory / hidden / "former" / "htdocs" / "late").write_text("late")
+    report = backed_up.restore(overwrite=True)
+    assert "what an earlier run had replaced before it was killed is kept in" in str(
+        report["warnings"]
+    )
+    assert backed_up.host.hidden() == []
+    assert [copy for copy in backed_up.kept() if (copy / "htdocs" / "late").exists()]
+
+
+def test_a_move_that_breaks_off_leaves_nothing_that_looks_complete(
+    backed_up: BackupHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The archive is another file system, and becomes full while the environment is moved there."""
+    path = backed_up.directory / "project"
+    (path / "conf" / "trac.ini").write_text("[trac\n")  # so that it cannot be copied as usual
+    before = tree(path)
+    rename, copystat = os.rename, shutil.copystat
+    left = [3]
+
+    def far_away(source: t.Any, target: t.Any, **more: t.Any) -> None:
+        if str(target).startswith(str(backed_up.archive)) and str(source) == str(path):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        rename(source, target, **more)
+
+    def full(*arguments: t.Any, **more: t.Any) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        copystat(*arguments, **more)
+
+    monkeypatch.setattr(os, "rename", far_away)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copystat", full)
+        report = _restored_here(backed_up, archive_of(backed_up))
+    assert "No space left on device" in report["failure"]
+    assert backed_up.kept() == []
+    assert tree(path) == before
+    # With room enough it is kept, and only then not in its place any more.
+    report = _restored_here(backed_up, archive_of(backed_up))
+    assert report["failure"] is None
+    (kept,) = backed_up.kept()
+    assert tree(kept) == before
+    assert summaries(path) == ORIGINAL
 
 
 def _restored_here(station: BackupHost, file: str, overwrite: bool = True) -> Document:
@@ -420,7 +519,7 @@ def test_a_run_that_is_killed_between_two_renames_is_named(backed_up: BackupHost
     backed_up.back_up("other")
     change(backed_up)
     file = archive_of(backed_up, "project")
-    restore_killed(backed_up, "project", file, (shutil, "move"), os.replace)
+    restore_killed(backed_up, "project", file, (_trac_restore, "move_directory"), os.replace)
     assert not path.exists()
     assert_named(backed_up, "project")
     # Another environment has nothing to do with it.
