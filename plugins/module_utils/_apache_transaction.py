@@ -25,6 +25,10 @@ import typing as t
 import uuid
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _full_disk, _held_directory
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._sync import (
+    make_directory,
+    sync_directory,
+)
 
 _JOURNAL_VERSION = 1
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -210,6 +214,7 @@ def apply(changes: t.Sequence[Change]) -> None:
             raise PartlyWritten(msg) from error
         msg = f"{path} could not be written ({why}); everything is as it was before."
         raise TransactionError(msg) from error
+    _sync(changes)
 
 
 def _put_back(done: t.Sequence[Change]) -> str:
@@ -220,14 +225,23 @@ def _put_back(done: t.Sequence[Change]) -> str:
             change.before.write(change.path)
         except OSError:
             stuck.append(change.path)
+    _sync(done)
     return " and ".join(stuck)
+
+
+def _sync(changes: t.Iterable[Change]) -> None:
+    """Have the names of what was written or removed on the disk, before the journal goes."""
+    directories = {os.path.dirname(change.path) for change in changes}
+    # Directories may be new themselves.
+    for directory in sorted(directories | {os.path.dirname(each) for each in directories}):
+        if os.path.isdir(directory):
+            sync_directory(directory)
 
 
 @contextlib.contextmanager
 def locked(directory: str) -> t.Iterator[None]:
     """Let one process at a time change things; the lock ends with it, also when it is killed."""
-    if not os.path.isdir(directory):
-        os.makedirs(directory, mode=0o700)
+    make_directory(directory, 0o700)
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(_held_directory.locked(directory, _LOCK_SECONDS))
@@ -288,10 +302,10 @@ class Journal:
             "before": {path: entry.to_json() for path, entry in before.items()},
         }
         directory = os.path.dirname(self.path)
-        if not os.path.isdir(directory):
-            os.makedirs(directory, mode=0o700)
+        make_directory(directory, 0o700)
         try:
             Entry.file(json.dumps(document, indent=1).encode("ascii"), 0o600).write(self.path)
+            sync_directory(directory)
         except OSError as error:
             why = _full_disk.explain(error, [directory]) or str(error)
             msg = f"{self.path} could not be written ({why}); nothing was changed."
@@ -310,6 +324,7 @@ class Journal:
     def remove(self) -> None:
         if self.exists():
             os.unlink(self.path)
+            sync_directory(os.path.dirname(self.path))
 
 
 def find_apache(program: str = "apache2") -> str | None:

@@ -21,6 +21,10 @@ import os
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _backup_files
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._sync import (
+    make_directory,
+    sync_directory,
+)
 
 PATH = "/var/lib/trac-mod-wsgi/backup.json"
 
@@ -67,8 +71,7 @@ def update(
 
 def _write(path: str, document: Document) -> None:
     directory = os.path.dirname(path)
-    if not os.path.isdir(directory):
-        os.mkdir(directory, 0o755)
+    make_directory(directory, 0o755)
     temporary = f"{path}.new"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary)
@@ -79,3 +82,4 @@ def _write(path: str, document: Document) -> None:
         file.flush()
         os.fsync(descriptor)
     os.replace(temporary, path)
+    sync_directory(directory)

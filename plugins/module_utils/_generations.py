@@ -160,6 +160,7 @@ class Generations:
         for name in brought - wanted:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(self.plugins_directory, name))
+        os.sync()
 
     def prune(self, keep: t.Iterable[str]) -> list[str]:
         """Remove all generations but some; never the one in use."""

@@ -68,7 +68,7 @@ def copy_content(source: str, target: str) -> None:
 
 
 def difference(source: str, target: str) -> str | None:
-    """The path of something that a copy does not hold as the original does; None if there is none."""
+    """The path of something that is not in a copy as it is in the original; None: all is."""
     names = set(os.listdir(target))
     for entry in os.scandir(source):
         copied = os.path.join(target, entry.name)

@@ -15,3 +15,13 @@ def sync_directory(directory: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_directory(directory: str, mode: int) -> None:
+    """Make a directory, with its parents, if it is missing; their names survive a power cut."""
+    if os.path.isdir(directory):
+        return
+    parent = os.path.dirname(directory)
+    make_directory(parent, 0o755)
+    os.mkdir(directory, mode)
+    sync_directory(parent)

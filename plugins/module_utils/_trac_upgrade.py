@@ -17,6 +17,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec im
     Report,
     Wording,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._sync import sync_directory
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import kept_in_place
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
     environment_class,
@@ -136,6 +137,7 @@ def upgrade(path: str) -> list[str]:
         pages = _is_tracs_own(environment)
         if pages:
             os.close(os.open(mark, os.O_WRONLY | os.O_CREAT, 0o660))
+            sync_directory(path)
         if environment.needs_upgrade():
             with kept_in_place(environment), contextlib.redirect_stdout(notices):
                 environment.upgrade()

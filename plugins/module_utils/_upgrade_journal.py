@@ -15,7 +15,10 @@ import os
 import tempfile
 import time
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._sync import sync_directory
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._sync import (
+    make_directory,
+    sync_directory,
+)
 
 _VERSION = 1
 
@@ -89,8 +92,7 @@ def write(path: str, journal: Journal) -> None:
     """Replace the journal at once, and have it on the disk before returning."""
     journal.touched = time.time()
     directory = os.path.dirname(path)
-    if not os.path.isdir(directory):
-        os.makedirs(directory, mode=0o700)
+    make_directory(directory, 0o700)
     handle, temporary = tempfile.mkstemp(prefix=".upgrade-", suffix=".new", dir=directory)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

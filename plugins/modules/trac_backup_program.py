@@ -123,6 +123,8 @@ def _write(path: str, text: str, mode: int) -> None:
     with open(temporary, "w", encoding="utf-8") as file:
         os.fchmod(file.fileno(), mode)
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temporary, path)
 
 

@@ -16,6 +16,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade_journal imp
     Journal,
     JournalError,
 )
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.power_cut import Names
 
 HEAD = '{"version": 1, "run": "r", "old": "o", "new": "n", '
 
@@ -45,6 +46,14 @@ def test_what_is_written_is_read(path: str) -> None:
     assert [entry.name for entry in pathlib.Path(path).parent.iterdir()] == ["upgrade.json"]
     _upgrade_journal.remove(path)
     assert _upgrade_journal.read(path) is None
+
+
+def test_a_power_cut_undoes_nothing(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(monkeypatch)
+    _upgrade_journal.write(path, journal())
+    assert names.pending == set()
+    _upgrade_journal.remove(path)
+    assert names.pending == set()
 
 
 def test_only_those_that_were_begun_are_restored() -> None:

@@ -17,9 +17,11 @@ import pytest
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _apache_transaction as logic,
 )
+from ansible_collections.trac.mod_wsgi.plugins.modules import apache_transaction
 from ansible_collections.trac.mod_wsgi.plugins.modules.apache_transaction import (
     Transaction,
 )
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.power_cut import Names
 
 # Reads every enabled site of the directory that it is given, as Apache would.
 FAKE_APACHE = r"""#!/bin/sh
@@ -364,6 +366,40 @@ def test_the_journal_is_for_root_only(host: Host) -> None:
     host.run(**host.site("Good\n"))
     assert stat.S_IMODE(host.journal.stat().st_mode) == 0o700
     assert stat.S_IMODE((host.journal / "test.json").stat().st_mode) == 0o600
+
+
+def test_a_power_cut_leaves_either_the_journal_or_what_it_would_put_back(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal is on the disk before anything changes, and all changes before it goes."""
+    names = Names(monkeypatch)
+    pending: list[tuple[str, set[str]]] = []
+
+    def look(what: str) -> None:
+        places = {host.root, host.journal, host.available.parent, host.enabled.parent}
+        pending.append((what, names.pending & {str(place) for place in places}))
+
+    apply, remove = apache_transaction.apply, logic.Journal.remove
+
+    def watched_apply(changes: Any) -> None:
+        look("change")
+        apply(changes)
+
+    def watched_remove(journal: logic.Journal) -> None:
+        look("remove the journal")
+        remove(journal)
+
+    monkeypatch.setattr(apache_transaction, "apply", watched_apply)
+    monkeypatch.setattr(logic.Journal, "remove", watched_remove)
+    host.run(**host.site("new"))
+    host.run(state="committed")
+    host.run(**host.site("newer"))
+    host.run(state="rolled_back")
+    look("end")
+    assert [what for what, _names in pending] == [
+        "change", "remove the journal", "change", "change", "remove the journal", "end"
+    ]  # fmt: skip
+    assert {name for _what, found in pending for name in found} == set()
 
 
 def test_a_damaged_journal_is_named(host: Host) -> None:

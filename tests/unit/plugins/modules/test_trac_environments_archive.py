@@ -193,6 +193,24 @@ def test_a_ticket_that_is_written_meanwhile_stops_the_removal(
     assert ("Late",) in used.rows("SELECT summary FROM ticket")
 
 
+def test_a_ticket_that_is_written_at_the_last_moment_stops_the_removal(
+    used: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.rename
+
+    def busy(source: t.Any, target: t.Any, **more: t.Any) -> None:
+        if ".removing-" in str(target):
+            used.execute("INSERT INTO ticket (summary) VALUES ('Late')")
+        rename(source, target, **more)
+
+    monkeypatch.setattr(os, "rename", busy)
+    report = used.one(ABSENT)
+    assert "somebody worked in it" in report["failure"]
+    assert report["archive"] in report["failure"]
+    assert ("Late",) in used.rows("SELECT summary FROM ticket")
+    assert used.hidden() == []
+
+
 def test_a_log_that_grows_does_not_stop_the_removal(
     used: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
