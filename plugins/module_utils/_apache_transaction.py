@@ -275,7 +275,7 @@ class Journal:
             return {"before": {}, **document}
         except FileNotFoundError:
             return {"before": {}}
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             msg = f"{self.path} is damaged: {error}"
             raise TransactionError(msg) from error
 
@@ -283,7 +283,7 @@ class Journal:
         before = self._document()["before"]
         try:
             return {path: Entry.from_json(value) for path, value in before.items()}
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             msg = f"{self.path} is damaged: {error}"
             raise TransactionError(msg) from error
 

@@ -24,6 +24,7 @@ import stat
 import time
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _answer_shapes
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._sync import sync_directory
 
 ARCHIVE, MANIFEST, CHECKSUMS = ".tar.gz", ".json", ".sha256"
@@ -59,10 +60,10 @@ class Backup(t.NamedTuple):
 def is_name(name: str) -> bool:
     """Whether an environment of this name can be told apart in the names of files."""
     return (
-        0 < len(os.fsencode(name)) <= _LONGEST_NAME
+        name.isprintable()  # so that it can be encoded
+        and 0 < len(os.fsencode(name)) <= _LONGEST_NAME
         and name[0] not in ".-"
         and "/" not in name
-        and name.isprintable()
     )
 
 
@@ -124,8 +125,9 @@ def check_directory(directory: str) -> None:
 class Writer:
     """Writes one backup; nothing has its final name before everything is on the disk."""
 
-    def __init__(self, directory: str, name: str) -> None:
+    def __init__(self, directory: str, name: str, size: int) -> None:
         self.directory = directory
+        self._size = self._left = size  # bytes of the archive
         self._token = secrets.token_hex(4)
         self._digest = hashlib.sha256()
         while True:
@@ -144,7 +146,10 @@ class Writer:
         return os.path.join(self.directory, f".{os.path.basename(path)}.{self._token}.partial")
 
     def write(self, data: bytes) -> None:
-        """Add to the archive."""
+        """Add to the archive, but no more than was announced."""
+        self._left -= len(data)
+        if self._left < 0:
+            raise BackupFailure(f"its archive is longer than the {self._size} bytes it should have")
         self._digest.update(data)
         self._file.write(data)
 
@@ -154,7 +159,7 @@ class Writer:
         self._file.close()
         if self._digest.hexdigest() != sha256 or _sha256(self._partial(self.path)) != sha256:
             raise BackupFailure("what was written is not what was sent")
-        text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        text = _written(manifest)
         archive, manifest_path = self.path, beside(self.path, MANIFEST)
         sums = f"{sha256}  {os.path.basename(archive)}\n"
         sums += f"{hashlib.sha256(text.encode()).hexdigest()}  {os.path.basename(manifest_path)}\n"
@@ -276,16 +281,60 @@ def _text(path: str) -> str:
         return file.read(_LARGEST_MANIFEST).decode("utf-8", "surrogateescape")
 
 
+def _written(manifest: Manifest) -> str:
+    """A manifest as it is kept, in UTF-8 and short enough to be read."""
+    try:
+        text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        size = len(text.encode())
+    except (ValueError, TypeError, RecursionError):
+        raise BackupFailure("its manifest is broken: it cannot be written") from None
+    if size > _LARGEST_MANIFEST:
+        raise BackupFailure(f"its manifest is longer than {_LARGEST_MANIFEST} bytes")
+    return text
+
+
 def _manifest(text: str, archive: str) -> Manifest:
+    path = beside(archive, MANIFEST)
     try:
         manifest = json.loads(text)
-        if manifest["format"] != FORMAT:
-            raise BackupFailure(
-                f"{archive} has the format {manifest['format']}, and only {FORMAT} can be read"
-            )
-        good = is_name(manifest["name"]) and isinstance(manifest["rows"], dict)
-        if not (good and isinstance(manifest["database"]["kind"], str)):
-            raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise BackupFailure(f"{beside(archive, MANIFEST)} is no manifest of a backup") from None
+    except (ValueError, RecursionError):
+        manifest = None
+    if isinstance(manifest, dict) and manifest.get("format", FORMAT) != FORMAT:
+        raise BackupFailure(
+            f"{archive} has the format {manifest['format']!r}, and only {FORMAT} can be read"
+        )
+    why = problem(manifest)
+    if why is not None:
+        raise BackupFailure(f"{path} is no manifest of a backup: {why}")
     return t.cast(Manifest, manifest)
+
+
+def _sha256_text(value: t.Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None
+
+
+_SHAPE = {
+    "format": _answer_shapes.number,
+    "name": lambda value: isinstance(value, str) and is_name(value),
+    "database": _answer_shapes.record(
+        {
+            "kind": _answer_shapes.text,
+            "file": _answer_shapes.text,
+            "schema": _answer_shapes.maybe(_answer_shapes.text),
+        }
+    ),
+    "rows": _answer_shapes.table(_answer_shapes.number),
+    "attachments": _answer_shapes.record(
+        {"files": _answer_shapes.number, "bytes": _answer_shapes.number}
+    ),
+    "files": _answer_shapes.number,
+    "bytes": _answer_shapes.number,
+    "archive": _answer_shapes.record({"size": _answer_shapes.number, "sha256": _sha256_text}),
+}
+
+
+def problem(manifest: t.Any) -> str | None:
+    """What is wrong with a manifest, which the service account has written; None if it is good."""
+    if not isinstance(manifest, dict):
+        return "it is no dictionary"
+    return _answer_shapes.fault(manifest, _SHAPE)

@@ -64,6 +64,15 @@ class Outcome:
         return "\n".join(lines) or None
 
 
+# One that is being received: of which environment; nothing to write it with if it has failed.
+_Archive = t.Tuple[str, _backup_files.Manifest, t.Optional[_backup_files.Writer]]
+
+
+def _printable(text: str) -> str:
+    """A text that can be encoded: names and words of the account's may hold any bytes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class _Run:
     """One run of the worker."""
 
@@ -72,10 +81,11 @@ class _Run:
         self.check = check
         self.outcome = Outcome()
         self._working_on: set[str] = set()
-        self._receiving: tuple[str, _backup_files.Manifest, _backup_files.Writer | None] | None
-        self._receiving = None
+        self._wanted: t.Collection[str] | None = None  # None: all that there are
+        self._receiving: _Archive | None = None
 
     def all(self, names: t.Sequence[str] | None) -> Outcome:
+        self._wanted = names
         payload = {
             "directory": self.settings.directory,
             "staging": self.settings.staging_directory,
@@ -102,7 +112,7 @@ class _Run:
         elif kind == "broken":
             self.outcome.error = f"The work was broken off: {event['reason']}"
         elif kind == "names" and wants_all:
-            self.outcome.existing = [str(name) for name in event["names"]]
+            self.outcome.existing = self._wanted = event["names"]
         elif kind == "begin":
             self._working_on.add(event["name"])
         elif kind == "failure":
@@ -116,23 +126,37 @@ class _Run:
 
     def _failed(self, name: str, reason: str) -> None:
         self._working_on.discard(name)
-        self.outcome.failures[name] = reason
+        self.outcome.failures[_printable(name)] = _printable(reason)
 
     def _begin(self, name: str, manifest: _backup_files.Manifest | None) -> None:
+        if self._receiving is not None:
+            self._give_up("its archive was broken off")
         if manifest is None:
             self._working_on.discard(name)
             self.outcome.possible.append(name)
             return
         writer = None
         try:
-            # Names come from the service account.
-            if not _backup_files.is_name(name) or manifest["name"] != name:
-                raise _backup_files.BackupFailure("its name cannot be a part of a file's name")
-            self._check_room(int(manifest["archive"]["size"]))
-            writer = _backup_files.Writer(self.settings.backup_directory, name)
+            self._check(name, manifest)
+            size = manifest["archive"]["size"]
+            self._check_room(size)
+            writer = _backup_files.Writer(self.settings.backup_directory, name, size)
         except (OSError, _backup_files.BackupFailure) as e:
             self._failed(name, words(e))
         self._receiving = (name, manifest, writer)
+
+    def _check(self, name: str, manifest: _backup_files.Manifest) -> None:
+        """Refuse what does not fit: names and manifests come from the service account."""
+        if not _backup_files.is_name(name):
+            raise _backup_files.BackupFailure("its name cannot be a part of a file's name")
+        why = _backup_files.problem(manifest)
+        if why is not None:
+            raise _backup_files.BackupFailure(f"its manifest is broken: {why}")
+        if manifest["name"] != name:
+            raise _backup_files.BackupFailure(f"its manifest is of {manifest['name']!r}")
+        # Old backups go when there are new ones.
+        if name in self.outcome.made or (self._wanted is not None and name not in self._wanted):
+            raise _backup_files.BackupFailure("nobody has asked for this backup")
 
     def _check_room(self, size: int) -> None:
         directory = self.settings.backup_directory
@@ -143,18 +167,24 @@ class _Run:
                 f"({_RESERVE} of them have to stay free)"
             )
 
+    def _give_up(self, reason: str) -> None:
+        """Throw away what has been written of an archive; what still comes of it is not."""
+        name, manifest, writer = t.cast(_Archive, self._receiving)
+        if writer is not None:
+            writer.discard()
+            self._failed(name, reason)
+        self._receiving = (name, manifest, None)
+
     def _write(self, data: bytes) -> None:
         if self._receiving is None:
             return
-        name, manifest, writer = self._receiving
+        writer = self._receiving[2]
         if writer is None:
             return  # it has failed already
         try:
             writer.write(data)
-        except OSError as e:
-            writer.discard()
-            self._failed(name, f"the backup cannot be written: {words(e)}")
-            self._receiving = (name, manifest, None)
+        except (OSError, _backup_files.BackupFailure) as e:
+            self._give_up(f"the backup cannot be written: {words(e)}")
 
     def _end(self) -> None:
         if self._receiving is None:
@@ -172,7 +202,7 @@ class _Run:
             writer.discard()
         self._working_on.discard(name)
         self.outcome.made[name] = backup
-        self.outcome.sizes[name] = int(manifest["archive"]["size"])
+        self.outcome.sizes[name] = manifest["archive"]["size"]
 
 
 def words(error: Exception) -> str:

@@ -36,6 +36,8 @@ def read(path: str) -> Document:
     with contextlib.suppress(OSError, ValueError), open(path, "rb") as file:
         document = json.loads(file.read())
         if isinstance(document, dict) and isinstance(document.get("environments"), dict):
+            found = document["environments"].items()
+            document["environments"] = {k: v for k, v in found if isinstance(v, dict)}
             return document
     return {"environments": {}}
 

@@ -106,7 +106,7 @@ def restore(settings: Settings, wanted: t.Sequence[Wanted]) -> Outcome:
         if outcome.error:
             break
     order = {each.name: number for number, each in enumerate(wanted)}
-    outcome.reports.sort(key=lambda report: order[report.name])
+    outcome.reports.sort(key=lambda report: order.get(report.name, len(order)))
     return outcome
 
 

@@ -21,6 +21,8 @@ import threading
 import types
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _answer_shapes
+
 # Runs under Trac's Python. What plugins print goes to standard error.
 _LOADER = """\
 import json, os, sys, types
@@ -49,6 +51,7 @@ LAST_EVENTS = ("end", "failed", "no_trac")
 _PACKAGE = __name__.rpartition(".")[0]
 _ERRORS_SHOWN = 20_000  # bytes
 _LARGEST_DATA = 1 << 24  # bytes
+_LONGEST_ANSWER = 1 << 26  # bytes
 
 Event = t.Dict[str, t.Any]
 
@@ -128,10 +131,20 @@ def _surroundings() -> dict[str, str]:
 
 
 def _events(output: t.IO[bytes]) -> t.Iterator[Event]:
-    for line in output:
+    """What the worker says, up to what cannot be understood, which becomes the event `broken`."""
+    while True:
+        line = output.readline(_LONGEST_ANSWER)
+        if not line:
+            return
         try:
             event = json.loads(line)
-        except ValueError:  # cut off in the middle
+        except (ValueError, RecursionError):
+            if len(line) < _LONGEST_ANSWER:
+                return  # cut off in the middle
+            event = None
+        why = _answer_shapes.problem(event)
+        if why is not None:
+            yield {"event": "broken", "reason": f"an answer cannot be understood: {why}"}
             return
         if event["event"] == "data":  # as it is, behind the line that says how much
             event["data"] = output.read(min(event["size"], _LARGEST_DATA))
@@ -201,8 +214,10 @@ def run(
             last = None
             for event in _events(t.cast(t.IO[bytes], process.stdout)):
                 last = event["event"]
+                if last == "broken":  # nobody reads any more what it says
+                    process.kill()
                 yield event
-        if process.returncode != 0 or last not in LAST_EVENTS:
+        if last != "broken" and (process.returncode != 0 or last not in LAST_EVENTS):
             how = f"signal {-process.returncode}" if process.returncode < 0 else "an error"
             size = errors.seek(0, os.SEEK_END)
             errors.seek(max(0, size - _ERRORS_SHOWN))

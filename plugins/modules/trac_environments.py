@@ -670,7 +670,8 @@ class Environments:
                 working_on.append(event["name"])
             if event["event"] == "report":
                 report = Report.from_json(event["report"])
-                working_on.remove(report.name)
+                if report.name in working_on:
+                    working_on.remove(report.name)
                 self.reports.append(report)
             if event["event"] == "remaining":
                 self.remaining = event["names"]

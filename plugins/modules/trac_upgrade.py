@@ -213,6 +213,9 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_process impo
 
 Result = t.Dict[str, t.Any]
 
+# What the worker has to say, by what it works on.
+_ANSWERS = {"copy": {"copy", "rows"}, "restore": {"kept"}}
+
 
 class UpgradeError(Exception):
     """Why a step could not be taken, in words for the user."""
@@ -435,12 +438,17 @@ class Upgrade:
             if kind == "begin":
                 working_on.append(event["name"])
             elif kind == "done":
+                if event["name"] not in working_on:
+                    wrong.append(f"{event['name']}: nobody has asked for it")
+                    continue
                 working_on.remove(event["name"])
                 if event.get("skipped"):
                     if skipped is not None:
                         skipped.add(event["name"])
                 elif event["failure"]:
                     wrong.append(f"{event['name']}: {event['failure']}")
+                elif not _ANSWERS.get(work, set()) <= set(event):
+                    wrong.append(f"{event['name']}: the answer is not complete")
                 else:
                     yield event
             elif kind in ("no_trac", "failed", "broken"):

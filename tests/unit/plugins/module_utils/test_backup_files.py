@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import subprocess
+import typing as t
 
 import pytest
 
@@ -18,13 +19,23 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._backup_files import
 
 DAY = 86400
 CONTENT = b"an archive"
+MANIFEST: dict[str, t.Any] = {
+    "format": 1,
+    "name": "project",
+    "database": {"kind": "sqlite", "file": "db/trac.db", "schema": None},
+    "rows": {"ticket": 1},
+    "attachments": {"files": 0, "bytes": 0},
+    "files": 1,
+    "bytes": 1,
+    "archive": {"size": len(CONTENT), "sha256": hashlib.sha256(CONTENT).hexdigest()},
+}
 
 
 def written(directory: pathlib.Path, name: str = "project") -> _backup_files.Backup:
-    writer = _backup_files.Writer(str(directory), name)
+    writer = _backup_files.Writer(str(directory), name, len(CONTENT))
     writer.write(CONTENT)
-    manifest = {"format": 1, "name": name, "rows": {"ticket": 1}, "database": {"kind": "sqlite"}}
-    backup = writer.finish(manifest, hashlib.sha256(CONTENT).hexdigest())
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    backup = writer.finish({**MANIFEST, "name": name}, digest)
     writer.discard()  # does nothing to what is complete
     return backup
 
@@ -91,7 +102,7 @@ def test_a_backup_is_checked_by_common_tools(tmp_path: pathlib.Path) -> None:
 
 
 def test_what_arrives_damaged_gets_no_name(tmp_path: pathlib.Path) -> None:
-    writer = _backup_files.Writer(str(tmp_path), "project")
+    writer = _backup_files.Writer(str(tmp_path), "project", len(CONTENT))
     writer.write(CONTENT)
     with pytest.raises(BackupFailure, match="not what was sent"):
         writer.finish({"format": 1}, "0" * 64)
@@ -129,7 +140,11 @@ def test_a_damaged_backup_is_not_opened(
         ({"format": 2, "name": "project", "rows": {}}, "has the format 2, and only 1"),
         ({"format": 1, "name": "../project", "rows": {}}, "no manifest"),
         ({"format": 1, "rows": {}}, "no manifest"),
-        ([], "no manifest"),
+        ([], "no manifest of a backup: it is no dictionary"),
+        ({**MANIFEST, "bytes": None}, "no manifest of a backup: its 'bytes' is not what"),
+        ({k: v for k, v in MANIFEST.items() if k != "attachments"}, "it has no 'attachments'"),
+        ({**MANIFEST, "rows": {"ticket": "1"}}, "its 'rows' is not what it should be"),
+        ({**MANIFEST, "database": {"kind": "sqlite"}}, "its 'database' is not what it should be"),
     ],
 )
 def test_a_manifest_of_another_kind_is_refused(

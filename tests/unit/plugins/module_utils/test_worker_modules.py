@@ -13,13 +13,18 @@ import types
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _answer_shapes,
     _database_servers,
+    _doctor_result,
     _doctor_worker,
+    _environment_spec,
+    _sqlite_check,
     _trac_backup,
     _trac_preflight,
     _trac_restore,
     _trac_upgrade_worker,
     _trac_worker,
+    _tracignore,
     _worker_process,
 )
 
@@ -35,6 +40,7 @@ SOURCE = "def serve(payload, output):\n    output.write(payload['word'])\n    ou
         for module in (
             _database_servers,
             _doctor_worker,
+            _sqlite_check,
             _trac_backup,
             _trac_preflight,
             _trac_restore,
@@ -56,3 +62,16 @@ def test_every_module_finds_those_that_it_imports(worker: types.ModuleType) -> N
         check=False,
     )
     assert result.stdout == "complete", result.stderr
+
+
+def test_reports_and_results_are_understood() -> None:
+    """What workers send is what is looked for in it."""
+    report = _environment_spec.Report("project").to_json()
+    assert _answer_shapes.problem({"event": "report", "report": report}) is None
+    result = _doctor_result.Result("disk_space", "ok", "seen").to_json()
+    assert _answer_shapes.problem({"event": "result", "result": result}) is None
+    update = _tracignore.Update(None, "text", ["*"])
+    event = json.loads(json.dumps({"event": "tracignore", "failure": None, "update": update}))
+    assert _answer_shapes.problem(event) is None
+    assert _answer_shapes.problem({"event": "report", "report": {**report, "changes": 5}})
+    assert _answer_shapes.problem({"event": "report", "report": {"name": "project"}})

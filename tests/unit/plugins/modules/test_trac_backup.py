@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import pathlib
@@ -31,7 +32,7 @@ from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.backed_up impo
     dump,
     station,
 )
-from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import USER
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import USER, Host
 
 __all__ = ["station"]
 
@@ -223,6 +224,117 @@ def test_what_changes_the_archive_on_its_way_is_noticed(
     )
     assert "not what was sent" in station.back_up()["failures"]["project"]
     assert station.files() == []
+
+
+def manifest_of(
+    name: str, data: bytes, changes: dict[str, t.Any] | None = None
+) -> dict[str, t.Any]:
+    manifest: dict[str, t.Any] = {
+        "format": 1,
+        "name": name,
+        "trac": "1.6",
+        "database_version": "45",
+        "database": {"kind": "sqlite", "file": "db/trac.db", "schema": None},
+        "rows": {"ticket": 1},
+        "attachments": {"files": 0, "bytes": 0},
+        "files": 1,
+        "bytes": 1,
+        "archive": {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()},
+    }
+    manifest.update(changes or {})
+    return {key: value for key, value in manifest.items() if value != "missing"}
+
+
+def sent(name: str, data: bytes, manifest: object) -> bytes:
+    """What a worker sends with a backup."""
+    events = [{"event": "begin", "name": name}]
+    events += [{"event": "archive", "name": name, "manifest": manifest}]
+    events += [{"event": "data", "size": len(data)}]
+    lines = "".join(json.dumps(event) + "\n" for event in events).encode()
+    return lines + data + b'{"event": "sent"}\n'
+
+
+def say_instead(patch: pytest.MonkeyPatch, said: bytes) -> None:
+    """Have the worker say this, whatever it is asked for: a plugin could."""
+    source = f"def serve(payload, output):\n    output.buffer.write({said!r})\n"
+    document = {"modules": [["evil.evil", source]], "payload": {}}
+    patch.setattr(_worker_process, "request", lambda *_: json.dumps(document).encode())
+
+
+DATA = b"an archive" * 100
+END = b'{"event": "end"}\n'
+
+
+@pytest.fixture
+def bare(tmp_path: pathlib.Path) -> BackupHost:
+    """Without environments, whose backups are made up."""
+    (tmp_path / "environments").mkdir()
+    return BackupHost(Host(tmp_path / "environments"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"archive": "missing"}, "its manifest is broken: it has no 'archive'"),
+        ({"archive": {"size": 1000}}, "its manifest is broken: its 'archive' is not what"),
+        ({"archive": {"size": "1000", "sha256": "0" * 64}}, "its 'archive' is not what"),
+        ({"rows": ["ticket"]}, "its 'rows' is not what it should be"),
+        ({"name": "missing"}, "it has no 'name'"),
+        ({"name": "good"}, "its manifest is of 'good'"),
+        ({"trac": "\ud800"}, "its manifest is broken"),
+        ({"archive": {"size": 10, "sha256": "0" * 64}}, "longer than the 10 bytes it should have"),
+    ],
+)
+def test_a_broken_manifest_fails_its_environment_only(
+    bare: BackupHost, monkeypatch: pytest.MonkeyPatch, changes: dict[str, t.Any], why: str
+) -> None:
+    bad = sent("bad", DATA, manifest_of("bad", DATA, changes))
+    say_instead(monkeypatch, bad + sent("good", DATA, manifest_of("good", DATA)) + END)
+    result = bare.back_up("bad", "good")
+    assert why in result["failures"]["bad"]
+    assert list(result["failures"]) == ["bad"]
+    assert result["msg"].startswith("bad: ")
+    (made,) = result["backups"]
+    assert (made["name"], made["size"]) == ("good", len(DATA))
+    assert pathlib.Path(made["file"]).read_bytes() == DATA
+    assert len(bare.files()) == 3
+    assert bare.status()["environments"]["good"]["last_error"] is None
+
+
+def test_old_backups_do_not_go_for_new_ones_that_nobody_has_asked_for(
+    bare: BackupHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = old(bare, 50, 60)
+    backup = sent("project", DATA, manifest_of("project", DATA))
+    other = sent("other", DATA, manifest_of("other", DATA))
+    say_instead(monkeypatch, backup * 3 + other + END)
+    result = bare.back_up("project", keep_days=0, keep_last=3)
+    assert "nobody has asked for this backup" in result["failures"]["project"]
+    assert "nobody has asked for this backup" in result["failures"]["other"]
+    assert set(before) < set(bare.files())
+    assert len(bare.files()) == len(before) + 3
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"[]\n",
+        b'{"event": 5}\n',
+        b'{"event": "archive", "name": "bad", "manifest": []}\n',
+        b'{"event": "failure", "name": "bad"}\n',
+        b'{"event": "data", "size": -5}\n',
+        b"[" * 100_000 + b"\n",
+    ],
+)
+def test_an_answer_that_cannot_be_understood_ends_the_run_with_words(
+    bare: BackupHost, monkeypatch: pytest.MonkeyPatch, nonsense: bytes
+) -> None:
+    good = sent("good", DATA, manifest_of("good", DATA))
+    say_instead(monkeypatch, good + nonsense + END)
+    result = bare.back_up("good")
+    assert "broken off" in result["msg"]
+    assert [backup["name"] for backup in result["backups"]] == ["good"]
+    assert len(bare.files()) == 3
 
 
 def test_a_file_that_does_not_stop_changing_fails_the_environment(
