@@ -29,6 +29,9 @@ def settings(document: t.Mapping[str, t.Any]) -> _backup_run.Settings:
         others.pop("restic_repository", None),
         others.pop("restic_password_file", None),
     )
+    for name in ("keep_days", "keep_last", "timeout"):  # templates make texts of numbers
+        if name in others:
+            others[name] = int(others[name])
     return _backup_run.Settings(**others, target=target)
 
 

@@ -26,6 +26,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
 )
 
 LOCK_TIMEOUT = 60.0  # seconds
+TIMEOUT = 43200  # seconds
 _RESERVE = 16 * 1024 * 1024  # bytes that have to stay free
 
 
@@ -41,6 +42,8 @@ class Settings:
     keep_days: int
     keep_last: int
     status_file: str = _backup_status.PATH
+    # Seconds for making all archives, and for each of the tools that copy them to other places.
+    timeout: int = TIMEOUT
     target: _backup_push.Target = dataclasses.field(default_factory=_backup_push.Target)
 
 
@@ -81,11 +84,13 @@ class _Run:
         self.check = check
         self.outcome = Outcome()
         self._working_on: set[str] = set()
+        self._begun = 0.0
         self._wanted: t.Collection[str] | None = None  # None: all that there are
         self._receiving: _Archive | None = None
 
     def all(self, names: t.Sequence[str] | None) -> Outcome:
         self._wanted = names
+        self._begun = time.monotonic()
         payload = {
             "directory": self.settings.directory,
             "staging": self.settings.staging_directory,
@@ -94,7 +99,9 @@ class _Run:
         }
         python, account = self.settings.python, account_of(self.settings.user)
         try:
-            for event in _worker_process.run(python, account, _trac_backup, payload):
+            for event in _worker_process.run(
+                python, account, _trac_backup, payload, timeout=self.settings.timeout
+            ):
                 self._take(event, names is None)
         finally:
             if self._receiving and self._receiving[2]:
@@ -111,6 +118,11 @@ class _Run:
             self.outcome.error = event["reason"]
         elif kind == "broken":
             self.outcome.error = f"The work was broken off: {event['reason']}"
+            if time.monotonic() - self._begun >= self.settings.timeout:
+                self.outcome.error = (
+                    f"Making the archives took longer than {self.settings.timeout} seconds "
+                    "(timeout, trac_backup_timeout), and was ended"
+                )
         elif kind == "names" and wants_all:
             self.outcome.existing = self._wanted = event["names"]
         elif kind == "begin":
@@ -263,7 +275,11 @@ def _push(settings: Settings, outcome: Outcome) -> None:
     """Copy the backups to other places; the new ones are good also if that fails."""
     try:
         _backup_push.push(
-            settings.backup_directory, settings.target, settings.keep_days, settings.keep_last
+            settings.backup_directory,
+            settings.target,
+            settings.keep_days,
+            settings.keep_last,
+            settings.timeout,
         )
     except _backup_push.PushFailure as e:
         outcome.error = f"{outcome.error}; {e}" if outcome.error else str(e)

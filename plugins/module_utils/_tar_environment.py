@@ -140,10 +140,10 @@ def _copy(source: t.IO[bytes], target: t.IO[bytes] | None) -> bytes:
             target.write(block)
 
 
-def unpack(file: t.IO[bytes], name: str, target: str) -> None:
-    """Unpack the directory of this name as a new directory."""
+def unpack(file: t.IO[bytes], name: str, target: str, size: int) -> None:
+    """Unpack the directory of this name as a new directory; its files have so many bytes at most."""
     try:
-        _Unpacking(name, target).all(file)
+        _Unpacking(name, target, size).all(file)
     except _DAMAGED as e:
         raise ArchiveFailure(f"the archive is damaged ({e})") from e
     # What gzip says of a file that is none of its own.
@@ -156,9 +156,10 @@ def unpack(file: t.IO[bytes], name: str, target: str) -> None:
 class _Unpacking:
     """Unpacks one directory."""
 
-    def __init__(self, name: str, target: str) -> None:
+    def __init__(self, name: str, target: str, size: int) -> None:
         self.name = name
         self.target = target
+        self.left = size
         self.directories: dict[str, tarfile.TarInfo] = {}
         self.links: dict[str, str] = {}
         self.seen: set[str] = set()
@@ -204,6 +205,11 @@ class _Unpacking:
         return path
 
     def _file(self, path: str, member: tarfile.TarInfo, content: t.IO[bytes]) -> None:
+        self.left -= member.size
+        if self.left < 0:
+            raise ArchiveFailure(
+                "the archive holds more than its manifest says; nothing of it was used"
+            )
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with open(os.open(path, flags, 0o600), "wb") as file:
             _copy(content, file)

@@ -158,12 +158,13 @@ class Restorer:
     def _restore(
         self, item: Item, path: str, there: bool, report: Report, redactor: _secrets.Redactor
     ) -> None:
-        needed = int(item.manifest["bytes"]) + _RESERVE
+        needed = item.manifest["bytes"] + _RESERVE
         _trac_backup.check_room(self.directory, needed, "the environment")
         with held_directory(self.directory, f".{item.name}.restoring-") as holder:
             new = os.path.join(holder, "new")
             with os.fdopen(item.file, "rb") as file:
-                _tar_environment.unpack(file, item.manifest["name"], new)
+                size = item.manifest["bytes"]
+                _tar_environment.unpack(file, item.manifest["name"], new, size)
             found = _trac_backup.attachments_in(new)
             if found != item.manifest["attachments"]:
                 raise EnvironmentFailure(

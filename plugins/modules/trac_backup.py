@@ -79,6 +79,14 @@ options:
         C(last_error) for the whole.
     type: path
     default: /var/lib/trac-mod-wsgi/backup.json
+  timeout:
+    description:
+      - How many seconds making all archives may take, and each of C(rsync) and C(restic)
+        afterwards; 60 or more.
+      - What is still at work then is ended with everything that it has started, the module fails
+        and says so, and the next run finds nothing locked. Backups that are complete stay.
+    type: int
+    default: 43200
   rsync_target:
     description:
       - Where all backups are copied to afterwards, as C(rsync) writes it, such as
@@ -186,6 +194,7 @@ def main() -> None:
             "keep_days": {"type": "int", "default": 30},
             "keep_last": {"type": "int", "default": 7},
             "status_file": {"type": "path", "default": _backup_status.PATH},
+            "timeout": {"type": "int", "default": _backup_run.TIMEOUT},
             "rsync_target": {"type": "str"},
             "restic_repository": {"type": "str"},
             "restic_password_file": {"type": "path", "no_log": False},
@@ -197,6 +206,8 @@ def main() -> None:
     names = arguments.pop("environments")
     if arguments["keep_days"] < 0 or arguments["keep_last"] < 1:
         module.fail_json(msg="keep_days has to be 0 or more, keep_last 1 or more")
+    if arguments["timeout"] < 60:
+        module.fail_json(msg=f"timeout is {arguments['timeout']}, and has to be 60 seconds or more")
     settings = _backup_program.settings(arguments)
     if not module.check_mode:
         outcome = _backup_run.back_up(settings, names)

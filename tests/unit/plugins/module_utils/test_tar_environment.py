@@ -17,6 +17,8 @@ import pytest
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _tar_environment
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._tar_environment import ArchiveFailure
 
+LARGE = 1 << 30
+
 
 @pytest.fixture
 def environment(tmp_path: pathlib.Path) -> pathlib.Path:
@@ -59,7 +61,7 @@ def test_what_was_packed_comes_out(environment: pathlib.Path, tmp_path: pathlib.
         path.chmod(0o750)
     (environment / "files" / "größer – x" / "photo").chmod(0o640)
     with archive.open("rb") as file:
-        _tar_environment.unpack(file, "my project", str(target))
+        _tar_environment.unpack(file, "my project", str(target), packed.bytes)
     assert contents(target) == contents(environment)
 
 
@@ -80,7 +82,7 @@ def test_a_truncated_archive_is_refused(
     size = _tar_environment.pack(str(environment), "project", str(archive)).size
     os.truncate(archive, int(size * share))
     with archive.open("rb") as file, pytest.raises(ArchiveFailure):
-        _tar_environment.unpack(file, "project", str(tmp_path / "target"))
+        _tar_environment.unpack(file, "project", str(tmp_path / "target"), LARGE)
 
 
 @pytest.mark.parametrize("place", [0, 5000, -3])
@@ -93,7 +95,7 @@ def test_a_damaged_archive_is_refused(
     content[place] ^= 0x10
     archive.write_bytes(content)
     with archive.open("rb") as file, pytest.raises(ArchiveFailure, match="damaged"):
-        _tar_environment.unpack(file, "project", str(tmp_path / "target"))
+        _tar_environment.unpack(file, "project", str(tmp_path / "target"), LARGE)
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
@@ -154,10 +156,25 @@ def test_a_hostile_archive_writes_nothing_elsewhere(
     room = tmp_path / "room"
     room.mkdir()
     with pytest.raises(ArchiveFailure, match=why):
-        _tar_environment.unpack(archive_of(members), "project", str(room / "target"))
+        _tar_environment.unpack(archive_of(members), "project", str(room / "target"), LARGE)
     assert set(os.listdir(tmp_path)) == {"room"}
     assert set(os.listdir(room)) <= {"target"}
     assert not list(tmp_path.rglob("*evil*"))
+
+
+def test_no_more_is_unpacked_than_was_announced(
+    environment: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """A few kilobytes may become any number of gigabytes."""
+    with (environment / "zeros").open("wb") as zeros:
+        zeros.truncate(50_000_000)
+    packed = _tar_environment.pack(str(environment), "project", str(tmp_path / "archive"))
+    target = tmp_path / "target"
+    with (tmp_path / "archive").open("rb") as file, pytest.raises(
+        ArchiveFailure, match="more than"
+    ):
+        _tar_environment.unpack(file, "project", str(target), packed.bytes - 1)
+    assert not (target / "zeros").exists()
 
 
 def test_no_bit_for_other_accounts_is_unpacked(tmp_path: pathlib.Path) -> None:
@@ -165,6 +182,6 @@ def test_no_bit_for_other_accounts_is_unpacked(tmp_path: pathlib.Path) -> None:
     root.mode = 0o6777
     file = member("project/file")
     file.mode = 0o6777
-    _tar_environment.unpack(archive_of([root, file]), "project", str(tmp_path / "target"))
+    _tar_environment.unpack(archive_of([root, file]), "project", str(tmp_path / "target"), LARGE)
     assert (tmp_path / "target").stat().st_mode & 0o7777 == 0o2770
     assert (tmp_path / "target" / "file").stat().st_mode & 0o7777 == 0o770

@@ -116,7 +116,8 @@ def test_backups_go_to_another_place(
     assert (done.returncode, done.stderr) == (0, "")
     lines = log.read_text().splitlines()
     assert lines[0] == f"rsync --archive --exclude=.*.partial -- {station.backups}/ there:backups/"
-    assert [line.split()[1] for line in lines[1:]] == ["cat", "init", "backup", "forget"]
+    commands = [line.split()[1] for line in lines[1:]]
+    assert commands == ["cat", "init", "backup", "unlock", "forget"]
     assert all(line.endswith(" /repository /password") for line in lines[1:])
     assert "--keep-last=7 --keep-within=30d" in lines[-1]
 
@@ -161,3 +162,29 @@ def test_another_place_that_fails_is_told(
     assert why in status["last_error"]
     assert status["environments"]["project"]["last_error"] is None
     assert os.path.exists(status["environments"]["project"]["file"])
+
+
+def test_making_the_archives_ends_in_time(
+    station: BackupHost, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = install(tmp_path / "program", capsys)["program"]
+    python = tool(tmp_path / "tools", "python", "exec sleep 600").partition(":")[0] + "/python"
+    done = run(program, configured(station, timeout=1, python=python))
+    assert done.returncode == 1
+    assert "Making the archives took longer than 1 seconds" in done.stderr
+
+
+def test_a_password_in_the_address_of_a_repository_is_not_shown(
+    station: BackupHost, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = install(tmp_path / "program", capsys)["program"]
+    text = 'echo "no answer from $RESTIC_REPOSITORY, pass-word refused" >&2; exit 1'
+    path = tool(tmp_path / "tools", "restic", text)
+    target = {
+        "restic_repository": "rest:https://anna:pass-word@example.com/",
+        "restic_password_file": "/password",
+    }
+    done = run(program, configured(station, **target), path=path)
+    assert "no answer from rest:https://anna:********@example.com/" in done.stderr
+    assert "pass-word" not in done.stderr
+    assert "pass-word" not in station.status_file.read_text()
