@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keep secrets out of everything that is shown.
 
-What is a secret is known by its name (``[notification] smtp_password``) or by its place (the
-password in ``postgres://trac:password@host/db``). Both are shown as ``********``.
+What is a secret is known by its name (``[notification] smtp_password``, ``bind_pw``) or its place
+(the password in ``postgres://trac:password@host/db`` or ``rest:https://user:password@host/``). Both
+are shown as ``********``. A switch is no secret, whatever its name: ``[components]`` names classes
+such as ``acct_mgr.htfile.HtPasswdStore``.
 """
 
 from __future__ import annotations
@@ -17,15 +19,35 @@ from urllib.parse import unquote
 MASK = "********"
 
 _SECRET_NAME = re.compile(
-    r"passw|passphrase|secret|token|credential|(api|access|private|license|_)_?key$",
+    r"passw|passphrase|passcode|secret|token|credential"
+    r"|(api|access|private|license|_)_?key$"
+    # `smtp_pass`, `bind_pw` and `dbpwd`, but not `bypass`.
+    r"|(^|[._-]|smtp|imap|ldap|bind|db|sql|root|admin|user|login|auth|proxy|http)(pass|pw|pwd|psk)$",
     re.IGNORECASE,
+)
+_SWITCHES = frozenset(
+    {
+        "enabled",
+        "disabled",
+        "required",
+        "optional",
+        "true",
+        "false",
+        "yes",
+        "no",
+        "on",
+        "off",
+        "none",
+    }
 )
 # The password of a URL reaches up to the last @ before white space or the next //.
 _URL_PASSWORD = re.compile(
     r"(?P<head>[a-z][a-z0-9+.-]*://[^/\s:@]*:)(?P<secret>\S+)(?=@)", re.IGNORECASE
 )
 _QUERY_PASSWORD = re.compile(
-    r"(?P<head>[?&;][a-z_]*passw[a-z_]*=)(?P<secret>[^&;\s]+)", re.IGNORECASE
+    r"(?P<head>[?&;]([a-z_]*(passw|secret|token|api_?key)[a-z_]*|([a-z]+_)?(pass|pw|pwd))=)"
+    r"(?P<secret>[^&;\s]+)",
+    re.IGNORECASE,
 )
 
 # Shorter ones would mask half of an unrelated message.
@@ -38,6 +60,10 @@ def is_secret(option: str) -> bool:
     return bool(_SECRET_NAME.search(option))
 
 
+def _is_secret_value(option: str, value: str) -> bool:
+    return bool(value) and is_secret(option) and value.strip().lower() not in _SWITCHES
+
+
 def _mask_places(text: str) -> str:
     for pattern in (_URL_PASSWORD, _QUERY_PASSWORD):
         text = pattern.sub(lambda found: found.group("head") + MASK, text)
@@ -46,14 +72,14 @@ def _mask_places(text: str) -> str:
 
 def shown(option: str, value: str) -> str:
     """The value of an option as it may be shown."""
-    if value and is_secret(option):
+    if _is_secret_value(option, value):
         return MASK
     return _mask_places(value)
 
 
 def secrets_in(option: str, value: str) -> list[str]:
     """The secrets in the value of an option."""
-    found = [value] if value and is_secret(option) else []
+    found = [value] if _is_secret_value(option, value) else []
     if ":" in value or "=" in value:  # most values have neither
         for pattern in (_URL_PASSWORD, _QUERY_PASSWORD):
             found += [match.group("secret") for match in pattern.finditer(value)]

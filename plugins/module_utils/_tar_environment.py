@@ -141,7 +141,7 @@ def _copy(source: t.IO[bytes], target: t.IO[bytes] | None) -> bytes:
 
 
 def unpack(file: t.IO[bytes], name: str, target: str, size: int) -> None:
-    """Unpack the directory of this name as a new directory; its files have so many bytes at most."""
+    """Unpack the directory of this name as a new one, whose files have so many bytes at most."""
     try:
         _Unpacking(name, target, size).all(file)
     except _DAMAGED as e:

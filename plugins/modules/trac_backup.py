@@ -97,6 +97,7 @@ options:
     description:
       - The repository of C(restic) that all backups are copied to afterwards, such as
         V(sftp:backup@example.com:/srv/restic). It is made if it is missing.
+      - A password in it, as in V(rest:https://user:password@example.com/), is not shown.
       - O(keep_days) and O(keep_last) hold there as well.
     type: str
   restic_password_file:
@@ -163,6 +164,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _backup_program,
     _backup_run,
     _backup_status,
+    _secrets,
     _worker_process,
 )
 
@@ -209,6 +211,13 @@ def main() -> None:
     if arguments["timeout"] < 60:
         module.fail_json(msg=f"timeout is {arguments['timeout']}, and has to be 60 seconds or more")
     settings = _backup_program.settings(arguments)
+    redactor = _secrets.Redactor()
+    for option in ("rsync_target", "restic_repository"):
+        value = module.params[option]
+        redactor.learn(option, value)
+        if value:
+            module.params[option] = _secrets.shown(option, value)  # which is returned
+    module.no_log_values.update(redactor.secrets)
     if not module.check_mode:
         outcome = _backup_run.back_up(settings, names)
     else:

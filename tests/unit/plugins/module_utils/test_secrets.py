@@ -19,6 +19,29 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import _secrets
         ("akismet_api_key", "x", "********"),
         ("access_token", "x", "********"),
         ("smtp_password", "", ""),
+        ("smtp_pass", "hunter2", "********"),
+        ("ldap.bind_pw", "hunter2", "********"),
+        ("bindpw", "hunter2", "********"),
+        ("DbPwd", "hunter2", "********"),
+        ("pass", "hunter2", "********"),
+        ("bypass", "hunter2", "hunter2"),
+        ("compass", "north", "north"),
+        ("acct_mgr.htfile.HtPasswdStore", "enabled", "enabled"),
+        ("reset_password", " True", " True"),
+        ("password_store", "none", "none"),
+        (
+            "repository",
+            "rest:https://anna:p@ss-word@example.com:8000/trac",
+            "rest:https://anna:********@example.com:8000/trac",
+        ),
+        ("repository", "rest:http://:p4ss@example.com/", "rest:http://:********@example.com/"),
+        (
+            "repository",
+            "sftp:backup@example.com:/srv/restic",
+            "sftp:backup@example.com:/srv/restic",
+        ),
+        ("url", "https://x/?user=a&smtp_pw=s3cret&b=c", "https://x/?user=a&smtp_pw=********&b=c"),
+        ("url", "https://x/?auth_token=s3cret", "https://x/?auth_token=********"),
         ("database", "sqlite:db/trac.db", "sqlite:db/trac.db"),
         ("database", "postgres://trac@/db?host=/run", "postgres://trac@/db?host=/run"),
         ("database", "postgres://trac:p%40ss@db/x", "postgres://trac:********@db/x"),
@@ -44,3 +67,11 @@ def test_messages_of_others_lose_the_secrets_that_are_known() -> None:
         redactor.redact(message)
         == "connection failed: ********, ********, ********, mysql://u:********@h/x"
     )
+
+
+def test_switches_are_no_secrets() -> None:
+    """Else each "enabled" in a message would be masked."""
+    redactor = _secrets.Redactor()
+    for value in ("enabled", "true", "None"):
+        redactor.learn("acct_mgr.htfile.HtPasswdStore", value)
+    assert redactor.redact("true, None, is enabled") == "true, None, is enabled"

@@ -188,6 +188,30 @@ def test_passwords_are_not_shown(station: BackupHost) -> None:
         assert secret not in station.status_file.read_text()
 
 
+def test_a_password_in_a_repository_is_not_shown_or_logged(
+    bare: BackupHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ansible.module_utils import basic
+
+    messages: list[str] = []
+    monkeypatch.setattr(basic, "has_journal", False)
+    monkeypatch.setattr(basic.syslog, "syslog", lambda _priority, message: messages.append(message))
+    say_instead(monkeypatch, sent("project", DATA, manifest_of("project", DATA)) + END)
+    monkeypatch.setenv("PATH", "/nonexistent")  # there is no restic
+    for check in (True, False):
+        bare.back_up(
+            check=check,
+            restic_repository="rest:https://anna:p4s:w@rd@example.com/",
+            restic_password_file="/password",
+        )
+        assert "rest:https://anna:********@example.com/" in bare.output
+        for secret in ("p4s:w", "w@rd"):
+            assert secret not in bare.output
+            assert secret not in "".join(messages)
+            assert not bare.status_file.exists() or secret not in bare.status_file.read_text()
+    assert messages
+
+
 def test_a_full_disk_leaves_nothing_behind(station: BackupHost) -> None:
     kept = old(station, 3)
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
