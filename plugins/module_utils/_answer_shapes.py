@@ -71,8 +71,8 @@ def _update(value: t.Any) -> bool:
     )
 
 
-_REASON = {"reason": text}
-_NAME = {"name": text}
+_REASON: dict[str, Check] = {"reason": text}
+_NAME: dict[str, Check] = {"name": text}
 _REPORT = exactly(
     {
         "name": text,
@@ -87,8 +87,8 @@ _REPORT = exactly(
 )
 _RESULT = exactly(dict.fromkeys(("check", "status", "seen", "means", "advice", "subject"), text))
 _FACTS = record({"title": maybe(text), "subversion": flag})
-_SERVER = {"server": text, "environments": items(text)}
-_SERVER_SAYS = {"max_connections": number, "reserved": number, "reason": text}
+_SERVER: dict[str, Check] = {"server": text, "environments": items(text)}
+_SERVER_SAYS: dict[str, Check] = {"max_connections": number, "reserved": number, "reason": text}
 
 SHAPES: dict[str, dict[str, Check]] = {
     "end": {},

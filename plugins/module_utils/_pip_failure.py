@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _secrets
+
 _NETWORK = re.compile(
     r"timed out|NewConnectionError|NameResolutionError|ConnectionResetError|ConnectTimeoutError"
     r"|IncompleteRead|Connection broken|connection broken|Connection aborted|Remote end closed"
@@ -33,4 +35,5 @@ def reason(output: str, venv: str, index: str | None = None) -> str:
         cause = last
         last = ""
     words = f"pip could not install into {venv}: {cause}."
-    return f"{words} Its last word: {last}" if last else words
+    # The index may be https://user:password@host/.
+    return _secrets.Redactor().redact(f"{words} Its last word: {last}" if last else words)

@@ -70,15 +70,15 @@ def is_elsewhere(environment: t.Any) -> bool:
     return file is None or not os.path.realpath(file).startswith(inside)
 
 
-def _give_up(_signal: int, _frame: object) -> None:
-    raise TimeoutError(f"no answer within {_PATIENCE} seconds")
-
-
 @contextlib.contextmanager
-def _patience() -> t.Iterator[None]:
-    """Wait no longer than that for a driver that has no limit of its own, as MySQL's."""
-    before = signal.signal(signal.SIGALRM, _give_up)
-    signal.alarm(_PATIENCE)
+def patience(seconds: int) -> t.Iterator[None]:
+    """Wait no longer than that for what has no limit of its own, as MySQL's driver."""
+
+    def give_up(_signal: int, _frame: object) -> None:
+        raise TimeoutError(f"no answer within {seconds} seconds")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
     try:
         yield
     finally:
@@ -117,7 +117,7 @@ def connected(environment: t.Any) -> t.Iterator[t.Any]:
 
     connector, arguments = DatabaseManager(environment).get_connector()
     try:
-        with _patience():
+        with patience(_PATIENCE):
             connection = connector.get_connection(**arguments)
     # Each driver has exceptions of its own.
     except Exception as e:

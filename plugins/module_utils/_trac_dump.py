@@ -12,8 +12,10 @@ import contextlib
 import gzip
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_database
@@ -32,6 +34,9 @@ _CREATIONS = (b"CREATE TABLE ", b"CREATE VIEW ")
 # Seconds that somebody may hold what a dump has to lock.
 _PATIENCE = 60
 _LINES_SHOWN = 5
+# Seconds for one dump, or for loading one. A server that has fallen silent would be waited for, and
+# locks be held, for ever.
+LONGEST = 43200
 
 
 class _Server(t.NamedTuple):
@@ -121,7 +126,8 @@ def dump(environment: t.Any, copy: str, tables: int, moment: str | None = None) 
     if server.scheme == "postgres":
         _dump_postgres(environment, server, path, moment)
     else:
-        environment.backup(path)
+        with _trac_database.patience(LONGEST):  # Trac runs the tool
+            environment.backup(path)
     _check(path, tables)
 
 
@@ -322,28 +328,50 @@ def compare(wanted: t.Mapping[str, int], found: t.Mapping[str, int]) -> None:
 # Processes
 
 
+@contextlib.contextmanager
 def _started(
     command: t.Sequence[str], variables: t.Mapping[str, str], errors: t.IO[bytes]
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+) -> t.Iterator[subprocess.Popen[bytes]]:
+    """A tool that is killed when it is at work for too long."""
+    with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=errors,
         env=dict(variables),
-    )
+    ) as process:
+        timer = threading.Timer(LONGEST, process.kill)
+        timer.start()
+        try:
+            yield process
+        finally:
+            timer.cancel()
 
 
 def _finish(process: subprocess.Popen[bytes], tool: str, errors: t.IO[bytes]) -> None:
     if process.wait() != 0:
         errors.seek(0)
+        if process.returncode == -signal.SIGKILL:
+            raise EnvironmentFailure(_too_long(tool))
         raise EnvironmentFailure(_said(tool, errors.read()))
 
 
+def _too_long(tool: str) -> str:
+    return f"{os.path.basename(tool)} was killed; it may take {LONGEST} seconds at most"
+
+
 def _run(command: t.Sequence[str], variables: t.Mapping[str, str]) -> None:
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, env=dict(variables), check=False
-    )
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=dict(variables),
+            check=False,
+            timeout=LONGEST,
+        )
+    except subprocess.TimeoutExpired:
+        raise EnvironmentFailure(_too_long(command[0])) from None
     if done.returncode != 0:
         raise EnvironmentFailure(_said(command[0], done.stderr))
 

@@ -38,6 +38,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._repositories import
 Registered = t.Dict[str, t.Any]  # what Trac's table says about a repository
 
 BRANCH = "main"  # of new git repositories
+# Making an empty one takes less than a second; a file system that is gone would be waited for.
+_SECONDS = 300
 _CREATE = {
     "git": ["git", "init", "--quiet", "--bare", "--shared=group", f"--initial-branch={BRANCH}"],
     "svn": ["svnadmin", "create"],
@@ -448,8 +450,13 @@ def _run(command: list[str]) -> None:
             encoding="utf-8",
             errors="replace",
             check=False,
+            timeout=_SECONDS,
         )
     except FileNotFoundError:
         raise EnvironmentFailure(f"the program {command[0]} is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise EnvironmentFailure(
+            f"{' '.join(command)} was still at work after {_SECONDS} seconds, and was ended"
+        ) from None
     if done.returncode != 0:
         raise EnvironmentFailure(f"{' '.join(command)}: {done.stderr.strip()}")

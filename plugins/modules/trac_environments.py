@@ -86,7 +86,8 @@ options:
           - V(true) and V(false) are written as V(enabled) and V(disabled), lists separated by
             commas. V(null) removes the option from C(trac.ini).
           - Values of options whose names say that they are secrets (C(password), C(secret),
-            C(token), C(api_key) and the like) and passwords in URLs are never shown.
+            C(token), C(api_key), names that end in C(_pass) or C(_pw) and the like) and passwords
+            in URLs are never shown. Switches (V(enabled), V(true), V(none)) are.
           - A new environment has an empty C([header_logo] src) unless this says otherwise. Trac
             then shows the title at the head of each page; its own default is a picture that is
             not there.

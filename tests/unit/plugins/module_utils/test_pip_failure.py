@@ -67,3 +67,9 @@ def test_the_reason_is_found(output: str, words: str) -> None:
 def test_without_an_index_in_the_inventory_the_hosts_own_counts() -> None:
     words = "the package index that pip is configured for did not answer"
     assert words in reason(REFUSED, "/opt/trac")
+
+
+def test_a_password_of_the_index_is_not_shown() -> None:
+    found = reason(REFUSED, "/opt/trac", "https://anna:pass-word@index/simple")
+    assert "https://anna:********@index/simple" in found
+    assert "pass-word" not in found

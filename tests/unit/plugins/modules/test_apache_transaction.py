@@ -379,7 +379,7 @@ def test_a_power_cut_leaves_either_the_journal_or_what_it_would_put_back(
         places = {host.root, host.journal, host.available.parent, host.enabled.parent}
         pending.append((what, names.pending & {str(place) for place in places}))
 
-    apply, remove = apache_transaction.apply, logic.Journal.remove
+    apply, remove = logic.apply, logic.Journal.remove
 
     def watched_apply(changes: Any) -> None:
         look("change")

@@ -271,7 +271,7 @@ def manifest_of(
 
 def sent(name: str, data: bytes, manifest: object) -> bytes:
     """What a worker sends with a backup."""
-    events = [{"event": "begin", "name": name}]
+    events: list[dict[str, t.Any]] = [{"event": "begin", "name": name}]
     events += [{"event": "archive", "name": name, "manifest": manifest}]
     events += [{"event": "data", "size": len(data)}]
     lines = "".join(json.dumps(event) + "\n" for event in events).encode()

@@ -325,7 +325,7 @@ def _spoil(station: BackupHost, archive: pathlib.Path) -> None:
 
     place = station.directory.parent / "spoiled"
     with archive.open("rb") as file:
-        _tar_environment.unpack(file, "project", str(place))
+        _tar_environment.unpack(file, "project", str(place), 1 << 30)
     with contextlib.closing(sqlite3.connect(place / "db" / "trac.db")) as db:
         db.execute("UPDATE ticket SET time='no number'")
         db.commit()

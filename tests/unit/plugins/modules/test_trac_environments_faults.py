@@ -146,12 +146,11 @@ def test_a_refusal_is_not_taken_for_silence(monkeypatch: pytest.MonkeyPatch) -> 
     servers.check(Elsewhere("postgres://x:y@here/well"))
 
 
-def test_a_driver_without_a_limit_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_trac_database, "_PATIENCE", 1)
-    patience = _trac_database._patience
+def test_a_driver_without_a_limit_is_not_waited_for() -> None:
+    patience = _trac_database.patience(1)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         client = socket.create_connection(silent.getsockname())
-        with client, pytest.raises(TimeoutError, match="within 1 seconds"), patience():
+        with client, pytest.raises(TimeoutError, match="within 1 seconds"), patience:
             client.recv(1)
