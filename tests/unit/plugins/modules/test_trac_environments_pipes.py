@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import pathlib
-
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
