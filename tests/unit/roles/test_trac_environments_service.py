@@ -304,7 +304,7 @@ def test_a_message_that_trickles_does_not_hold_the_service(
     def trickle() -> None:
         with socket.socket(socket.AF_UNIX) as connection, contextlib.suppress(OSError):
             connection.connect(str(site.socket))
-            while not ended.wait(0.001):
+            while not ended.is_set():
                 connection.sendall(b" ")
                 began.set()
 
