@@ -53,6 +53,7 @@ LAST_EVENTS = ("end", "failed", "no_trac")
 _PACKAGE = __name__.rpartition(".")[0]
 _ERRORS_SHOWN = 20_000  # bytes
 _LARGEST_DATA = 1 << 24  # bytes
+_LONGEST_LINE = 1 << 27  # bytes
 
 Event = t.Dict[str, t.Any]
 
@@ -132,14 +133,21 @@ def _surroundings() -> dict[str, str]:
 
 
 def _events(output: t.IO[bytes]) -> t.Iterator[Event]:
-    for line in output:
+    """What a worker says, up to what makes no sense: what runs in it can be the account's."""
+    while True:
+        line = output.readline(_LONGEST_LINE)
         try:
             event = json.loads(line)
-        except ValueError:  # cut off in the middle
+        except (ValueError, RecursionError):  # nothing more, or cut off in the middle
+            return
+        if not isinstance(event, dict) or not isinstance(event.get("event"), str):
             return
         if event["event"] == "data":  # as it is, behind the line that says how much
-            event["data"] = output.read(min(event["size"], _LARGEST_DATA))
-            if len(event["data"]) < event["size"]:
+            size = event.get("size")
+            if not isinstance(size, int) or not 0 <= size <= _LARGEST_DATA:
+                return
+            event["data"] = output.read(size)
+            if len(event["data"]) < size:
                 return
         yield event
 
@@ -182,8 +190,8 @@ def limited(descriptor: int, seconds: float | None) -> t.IO[bytes]:
     return io.BufferedReader(_Limited(descriptor, seconds))
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process that leads a group, with the group."""
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that was started with a session of its own, and what it has started."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -191,7 +199,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def _killed_after(process: subprocess.Popen[bytes], seconds: float | None) -> t.Iterator[None]:
-    timer = threading.Timer(seconds, _kill, [process]) if seconds is not None else None
+    timer = threading.Timer(seconds, kill_group, [process]) if seconds is not None else None
     if timer is not None:
         timer.start()
     try:

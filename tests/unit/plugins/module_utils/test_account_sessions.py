@@ -25,6 +25,7 @@ import pytest
 import yaml
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _doctor_system,
     _repository_hooks,
     _worker_process,
 )
@@ -141,6 +142,14 @@ def of_role(prefix: list[str]) -> Document:
     return t.cast(Document, json.loads(done.stdout))
 
 
+def of_command() -> Document:
+    script = f"{SPY}\nimport json\nprint(json.dumps(look()))"
+    command = [sys.executable, "-I", "-c", script]
+    status, output = _doctor_system.command(command, 20, "nobody")
+    assert status == 0, output
+    return t.cast(Document, json.loads(output))
+
+
 def of_hooks(directory: pathlib.Path) -> Document:
     def spy(*_arguments: t.Any) -> _repository_hooks.Outcome:
         space: Document = {}
@@ -173,6 +182,11 @@ def test_a_command_of_a_role_cannot_type_into_roots_terminal(role: str) -> None:
     check(at_a_terminal(lambda: of_role(PREFIXES[role])))
 
 
+@needs_nobody
+def test_a_command_of_the_doctor_cannot_type_into_roots_terminal() -> None:
+    check(at_a_terminal(of_command))
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes another account")
 def test_the_process_for_hooks_cannot_type_into_roots_terminal(tmp_path: pathlib.Path) -> None:
     os.chown(tmp_path, 65534, 65534)
@@ -190,6 +204,17 @@ def test_roles_run_commands_as_an_account_in_this_way_only() -> None:
         if re.search(r"\b(runuser|setpriv|sudo -u)\b|[\"'\[ -]su[\"',\] ]", line)
     ]
     assert running == [RUNUSER] * len(PREFIXES)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["5", "[" * 100_000, '{"event": 5}', '{"event": "data", "size": -1}', '{"event": "data"}'],
+)
+def test_what_a_worker_says_is_not_believed(worker: t.Callable[[str], t.Any], said: str) -> None:
+    me = _worker_process.Account("root", os.geteuid(), os.getegid())
+    source = f"def serve(payload, output):\n    print({said!r}, 'x', sep='\\n', file=output, flush=True)\n"
+    events = list(_worker_process.run(sys.executable, me, worker(source), {}))
+    assert [event["event"] for event in events] == ["broken"]
 
 
 def _is_there(pid: int) -> bool:
