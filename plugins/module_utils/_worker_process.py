@@ -253,10 +253,11 @@ def run(
             with contextlib.suppress(BrokenPipeError), t.cast(t.IO[bytes], process.stdin) as task:
                 task.write(request(worker, payload))
             last = None
-            output = limited(t.cast(t.IO[bytes], process.stdout).fileno(), timeout)
-            for event in _events(output):
+            output = t.cast(t.IO[bytes], process.stdout)
+            for event in _events(limited(output.fileno(), timeout)):
                 last = event["event"]
                 yield event
+            output.close()  # whoever still writes shall not wait for a reader
             process.wait()  # within the limit, too
         if process.returncode != 0 or last not in LAST_EVENTS:
             how = f"signal {-process.returncode}" if process.returncode < 0 else "an error"

@@ -212,7 +212,7 @@ def test_roles_run_commands_as_an_account_in_this_way_only() -> None:
 )
 def test_what_a_worker_says_is_not_believed(worker: t.Callable[[str], t.Any], said: str) -> None:
     me = _worker_process.Account("root", os.geteuid(), os.getegid())
-    source = f"def serve(payload, output):\n    print({said!r}, 'x', sep='\\n', file=output, flush=True)\n"
+    source = f"def serve(_payload, output):\n    output.write({said!r} + chr(10) + 'x' * 200_000)\n"
     events = list(_worker_process.run(sys.executable, me, worker(source), {}))
     assert [event["event"] for event in events] == ["broken"]
 
