@@ -167,7 +167,7 @@ def check_files(path: str) -> Result:
             f"{_me()} cannot read or write {shown}{more}.",
             "Pages that need it are answered with 500 ('Permission denied'). " + _NEVER,
             f"chown -R {_me()}: {path} && chmod -R u+rwX {path}; from now on: "
-            f"runuser -u {_me()} -- trac-admin …",
+            f"runuser --pty -u {_me()} -- trac-admin …",
             subject,
         )
     seen = f"{path}: {count} files and directories"
