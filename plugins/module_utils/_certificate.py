@@ -16,6 +16,8 @@ import ipaddress
 import re
 import ssl
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _regular_file
+
 _PEM = re.compile(
     r"-----BEGIN (?:TRUSTED )?CERTIFICATE-----.*?-----END (?:TRUSTED )?CERTIFICATE-----", re.DOTALL
 )
@@ -175,8 +177,8 @@ def from_pem(text: str) -> list[Certificate]:
 def read(path: str) -> str:
     """The text of a file of certificates or keys."""
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.read(1 << 20)
+        with _regular_file.opened(path, follow=True) as file:
+            return file.read(1 << 20).decode("ascii", "replace")
     except OSError as e:
         raise Unreadable(f"it cannot be read: {e.strerror}") from e
 

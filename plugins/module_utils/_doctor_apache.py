@@ -16,6 +16,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _apache_host,
     _doctor_configuration,
     _doctor_system,
+    _http_check,
     _version_gate,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import (
@@ -27,6 +28,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result impor
 )
 
 _SECONDS = 20
+_LONGEST_ANSWER = 1 << 16  # bytes
 
 # Nothing of the running server is touched: the test has a directory of its own for its locks.
 _TEST = """
@@ -112,8 +114,9 @@ def _options_answer(endpoint: _apache_host.Endpoint, seconds: float) -> str:
         endpoint.address or "127.0.0.1", endpoint.port, timeout=seconds
     )
     try:
-        connection.request("OPTIONS", "*", headers={"Connection": "close"})
-        connection.getresponse().read()
+        with _http_check.time_limit(connection, seconds):
+            connection.request("OPTIONS", "*", headers={"Connection": "close"})
+            connection.getresponse().read(_LONGEST_ANSWER)
     except (OSError, http.client.HTTPException) as e:
         return str(e) or type(e).__name__
     finally:

@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _certificate,
     _doctor_configuration,
+    _regular_file,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import (
     FAILED,
@@ -92,8 +93,10 @@ def _managed_path(name: str, store: str) -> str:
 def _why_missing(name: str, store: str) -> str:
     """What mod_md says of its last attempt; empty when nothing."""
     try:
-        with open(os.path.join(store, "staging", name, "job.json"), encoding="utf-8") as file:
-            return str(json.load(file)["last"]["detail"])
+        # Apache's account writes there.
+        path = os.path.join(store, "staging", name, "job.json")
+        text = _regular_file.read(path, 1 << 20, follow=False)
+        return str(json.loads(text)["last"]["detail"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 

@@ -94,9 +94,10 @@ def fetch(url: str, host: str, seconds: float) -> Answer:
     try:
         connection = _http_check.connection(parts, host, seconds)
         target = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
-        connection.request("GET", target, headers={"Host": host, "Connection": "close"})
-        response = connection.getresponse()
-        text = response.read(_LONGEST_BODY_BYTES).decode("utf-8", "replace")
+        with _http_check.time_limit(connection, seconds):
+            connection.request("GET", target, headers={"Host": host, "Connection": "close"})
+            response = connection.getresponse()
+            text = response.read(_LONGEST_BODY_BYTES).decode("utf-8", "replace")
         location = response.headers.get("Location", "")
     except (OSError, http.client.HTTPException, ValueError) as e:
         return Answer(reason=str(e) or type(e).__name__)

@@ -10,9 +10,13 @@ import os
 import pwd
 import subprocess
 import sys
+import time
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _worker_process
+
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_LONGEST = 1 << 20  # bytes that are read of what a command writes
 _ENVVARS = 'if [ -r "$1/envvars" ]; then . "$1/envvars"; fi >/dev/null 2>&1; exec env -0'
 
 
@@ -23,30 +27,40 @@ class NoAnswer(Exception):
 def command(
     arguments: t.Sequence[str], seconds: float, user: str | None = None, locale: str = "C.UTF-8"
 ) -> tuple[int, str]:
-    """The exit status and everything that a command has written."""
+    """The exit status and everything that a command has written.
+
+    It is in a session of its own, so that another account has nothing of root's terminal.
+    """
     as_user: dict[str, t.Any] = {}
     if user is not None:
         entry = account(user)
         if entry.pw_uid != os.geteuid():
             groups = os.getgrouplist(user, entry.pw_gid)
             as_user = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups}
+    end = time.monotonic() + seconds
     try:
-        ended = subprocess.run(
+        process = subprocess.Popen(
             arguments,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={"PATH": _SEARCH_PATH, "LC_ALL": locale},
             cwd="/",
-            timeout=seconds,
-            check=False,
+            start_new_session=True,
             **as_user,
         )
-    except subprocess.TimeoutExpired:
-        raise NoAnswer(f"{arguments[0]} did not end within {seconds:g} seconds") from None
     except OSError as e:
         raise NoAnswer(f"{arguments[0]} cannot be run: {e.strerror}") from e
-    return ended.returncode, ended.stdout.decode("utf-8", "replace").strip()
+    with process:
+        try:
+            output = _worker_process.limited(t.cast(t.IO[bytes], process.stdout).fileno(), seconds)
+            said = output.read(_LONGEST)
+            status = process.wait(max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise NoAnswer(f"{arguments[0]} did not end within {seconds:g} seconds") from None
+        finally:
+            _worker_process.kill_group(process)
+    return status, said.decode("utf-8", "replace").strip()
 
 
 def account(name: str) -> pwd.struct_passwd:

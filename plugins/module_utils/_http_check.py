@@ -11,12 +11,14 @@ address, and who vouches for it is not known here.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import html
 import http.client
 import re
 import socket
 import ssl
+import threading
 import time
 import typing as t
 import urllib.parse
@@ -118,6 +120,36 @@ def connection(url: urllib.parse.SplitResult, host: str, timeout: float) -> t.An
     return secure
 
 
+@contextlib.contextmanager
+def time_limit(opened: t.Any, seconds: float) -> t.Iterator[None]:
+    """Give up a connection after these seconds, although something may come all the time.
+
+    Raises TimeoutError then.
+    """
+    if opened.sock is None:
+        opened.connect()
+    over = threading.Event()
+
+    def end() -> None:
+        over.set()
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    sock = opened.sock
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException):
+        if not over.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if over.is_set():
+        raise TimeoutError("timed out")  # as the socket says of a server that is silent
+
+
 def _seen_certificate(opened: t.Any) -> _certificate.Certificate | None:
     if not isinstance(opened.sock, ssl.SSLSocket):
         return None
@@ -139,10 +171,11 @@ def fetch(check: Check, timeout: float) -> Answer:
     try:
         certificate = _seen_certificate(opened)
         headers = {"Host": host, "Connection": "close", **check.headers}
-        opened.request("GET", target, headers=headers)
-        response = opened.getresponse()
-        charset = response.headers.get_content_charset("utf-8")
-        body = response.read(_LONGEST_BODY_BYTES)
+        with time_limit(opened, timeout):
+            opened.request("GET", target, headers=headers)
+            response = opened.getresponse()
+            charset = response.headers.get_content_charset("utf-8")
+            body = response.read(_LONGEST_BODY_BYTES)
         location = response.headers.get("Location", "")
         return Answer(response.status, body, charset, location, certificate)
     finally:

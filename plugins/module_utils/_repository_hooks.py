@@ -13,11 +13,17 @@ import contextlib
 import json
 import os
 import pwd
+import signal
 import stat
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _repositories
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _adoption,
+    _regular_file,
+    _repositories,
+    _worker_process,
+)
 
 # By the type of repository: each hook, and what it hands to the command.
 HOOKS = {
@@ -27,6 +33,9 @@ HOOKS = {
 MARK = "# Made by the Ansible role trac.mod_wsgi.trac_environments; changes are overwritten."
 _LINES = 4  # of a hook of ours
 _MODE = 0o755
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY
+_MOST_LINKS = 40  # as the kernel follows
+_PATIENCE = 60.0  # seconds for one repository
 
 
 class HookFailure(Exception):
@@ -65,18 +74,48 @@ def install(kind: str, directory: str, command: str, check: bool) -> Outcome:
             for name, arguments in HOOKS[kind].items():
                 _note(outcome, os.path.join(directory, "hooks", name), "", command, arguments)
         return outcome
-    hooks = os.path.join(root, "hooks")
-    if os.path.islink(hooks):
-        outcome.warnings = [
-            f"{hooks} is a link, which was not followed; have its hook {name} run: "
-            + line(command, arguments)
-            for name, arguments in HOOKS[kind].items()
-            if not _tells(os.path.join(hooks, name), command)
-        ]
-        return outcome
-    for name, arguments in HOOKS[kind].items():
-        _install_one(outcome, os.path.join(hooks, name), command, arguments, check)
+    path = os.path.join(root, "hooks")
+    # Others who may write into the repository could replace a directory by a link meanwhile.
+    with contextlib.ExitStack() as stack:
+        hooks: int | None = None
+        try:
+            repository = stack.enter_context(_adoption.opened(root, _DIRECTORY))
+            if not check:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir("hooks", 0o755, dir_fd=repository)
+            flags = _DIRECTORY | os.O_NOFOLLOW
+            hooks = stack.enter_context(_adoption.opened("hooks", flags, repository))
+        except FileNotFoundError:  # check mode
+            pass
+        except OSError as e:
+            if not _adoption.is_link(e) or not os.path.islink(path):
+                raise
+            outcome.warnings = [
+                f"{path} is a link, which was not followed; have its hook {name} run: "
+                + line(command, arguments)
+                for name, arguments in HOOKS[kind].items()
+                if not _tells(os.path.join(path, name), command)
+            ]
+            return outcome
+        for name, arguments in HOOKS[kind].items():
+            _install_one(outcome, _Hook(path, name, hooks), command, arguments, check)
     return outcome
+
+
+@dataclass
+class _Hook:
+    """A hook: the path is for words, what is done goes by the directory that is held open."""
+
+    directory_path: str
+    name: str
+    directory: int | None  # None when it is missing
+
+    @property
+    def path(self) -> str:
+        return os.path.join(self.directory_path, self.name)
+
+    def is_executable(self) -> bool:
+        return os.access(self.name, os.X_OK, dir_fd=self.directory)
 
 
 def _note(outcome: Outcome, path: str, old: str, command: str, arguments: str) -> None:
@@ -85,73 +124,70 @@ def _note(outcome: Outcome, path: str, old: str, command: str, arguments: str) -
     outcome.after[path] = content(command, arguments)
 
 
-def _install_one(outcome: Outcome, path: str, command: str, arguments: str, check: bool) -> None:
+def _install_one(outcome: Outcome, hook: _Hook, command: str, arguments: str, check: bool) -> None:
     wanted = content(command, arguments)
-    current = _read(path)
+    current = _read(hook)
     # A hook of ours that somebody has added to is theirs.
     ours = current is not None and MARK in current and len(current.splitlines()) == _LINES
     if current is not None and not ours:
-        if not _tells(path, command):
+        if not _tells(hook.name, command, hook.directory):
             outcome.warnings.append(
-                f"{path} is not ours and was kept; Trac learns of new revisions when it runs, "
+                f"{hook.path} is not ours and was kept; Trac learns of new revisions when it runs, "
                 f"before anything else reads its standard input: {line(command, arguments)}"
             )
-        elif not os.access(path, os.X_OK):
-            outcome.warnings.append(f"{path} is not executable, so that it never runs")
+        elif not hook.is_executable():
+            outcome.warnings.append(f"{hook.path} is not executable, so that it never runs")
         return
-    executable = current is not None and os.access(path, os.X_OK)
-    if current == wanted and executable:
+    if current == wanted and hook.is_executable():
         return
-    _note(outcome, path, current or "", command, arguments)
+    _note(outcome, hook.path, current or "", command, arguments)
     if not check:
-        _write(path, wanted)
+        _write(hook, wanted)
 
 
-def _read(path: str) -> str | None:
-    """The text of a file; "" where there is something else, such as a link."""
-    if os.path.islink(path):
-        return ""
+def _read(hook: _Hook) -> str | None:
+    """The text of a hook; None when it is missing, "" where there is something else."""
+    if hook.directory is None:
+        return None
     try:
-        return _text(path)
+        return _text(hook.name, hook.directory, follow=False)
     except FileNotFoundError:
         return None
-    except OSError:  # nothing that the owner may read
+    except OSError:  # a link, or nothing that the owner may read
         return ""
 
 
-def _text(path: str) -> str:
-    """The text of a regular file; nothing is waited for, as a pipe would have it."""
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return ""
+def _text(name: str, directory: int | None, *, follow: bool) -> str:
+    """The beginning of a file, if it is one."""
+    with _regular_file.opened(name, follow=follow, directory=directory) as file:
         return file.read(1 << 20).decode("utf-8", "replace")
 
 
-def _tells(path: str, command: str) -> bool:
+def _tells(path: str, command: str, directory: int | None = None) -> bool:
     """Whether a hook of the user's runs the command."""
     try:
-        lines = _text(path).splitlines()
+        lines = _text(path, directory, follow=True).splitlines()
     except OSError:
         return False
     return any(command in text and not text.lstrip().startswith("#") for text in lines)
 
 
-def _write(path: str, text: str) -> None:
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    temporary = f"{path}.new"
+def _write(hook: _Hook, text: str) -> None:
+    temporary = f"{hook.name}.new"
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.unlink(temporary, dir_fd=hook.directory)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    descriptor = os.open(temporary, flags, 0o600, dir_fd=hook.directory)
     try:
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             os.fchmod(descriptor, _MODE)
             file.flush()
             os.fsync(descriptor)
-        os.replace(temporary, path)
+        os.replace(temporary, hook.name, src_dir_fd=hook.directory, dst_dir_fd=hook.directory)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+            os.unlink(temporary, dir_fd=hook.directory)
         raise
 
 
@@ -167,10 +203,52 @@ def owner(directory: str) -> int:
             directory = os.path.dirname(directory)
 
 
+def strangers(path: str) -> str | None:
+    """The first directory or link on the way to a path that others than root could replace.
+
+    None when nobody but root has a say in where the path leads.
+    """
+    here, parts, links = "/", path.strip("/").split("/"), 0
+    while True:
+        status = os.stat(here, follow_symlinks=False)
+        writable = status.st_mode & stat.S_IWOTH or (
+            status.st_mode & stat.S_IWGRP and status.st_gid != 0
+        )
+        # In a sticky directory, such as /tmp, everybody's own stays where it is.
+        if status.st_uid != 0 or (writable and not status.st_mode & stat.S_ISVTX):
+            return here
+        if not parts:
+            return None
+        entry = os.path.join(here, parts.pop(0))
+        if not os.path.islink(entry):
+            here = os.path.normpath(entry)
+            continue
+        links += 1
+        if os.lstat(entry).st_uid != 0 or links > _MOST_LINKS:
+            return entry
+        target = os.readlink(entry)
+        parts = target.strip("/").split("/") + parts
+        here = "/" if os.path.isabs(target) else here
+
+
+def _refuse_strangers(kind: str, directory: str) -> None:
+    """Root's own repositories are written to by root, which nobody else may lead elsewhere."""
+    root = _repositories.root(kind, directory)
+    found = root and strangers(os.path.dirname(root))
+    if found:
+        raise HookFailure(
+            f"{root} belongs to root, and others may change {found} above it, who could have root "
+            "write elsewhere; give the repository to the account that commits into it (chown -R), "
+            f"or {found} to root alone (chown root:root, chmod go-w)"
+        )
+
+
 def install_as_owner(kind: str, directory: str, command: str, check: bool) -> Outcome:
     """The same as `install`, done by a process of the account that owns the repository."""
     uid = owner(directory)
     if uid == os.geteuid():
+        if uid == 0:
+            _refuse_strangers(kind, directory)
         return install(kind, directory, command, check)
     if os.geteuid() != 0:
         raise HookFailure(f"{directory} belongs to another account (number {uid}); use become")
@@ -179,22 +257,40 @@ def install_as_owner(kind: str, directory: str, command: str, check: bool) -> Ou
     if child == 0:
         status = 1
         try:
-            os.close(reader)
+            _leave(writer)
             document = _in_child(uid, kind, directory, command, check)
-            os.write(writer, json.dumps(document).encode())
+            with open(writer, "wb") as pipe:
+                pipe.write(json.dumps(document).encode())
             status = 0
         finally:
             os._exit(status)  # nothing of the parent's must run twice
     os.close(writer)
-    with open(reader, "rb") as pipe:
-        answer = pipe.read()
-    os.waitpid(child, 0)
-    if not answer:
-        raise HookFailure(f"{directory}: the work as account number {uid} was broken off")
-    document = json.loads(answer)
+    try:
+        answer = _worker_process.limited(reader, _PATIENCE).read()
+    finally:
+        os.close(reader)
+        os.kill(child, signal.SIGKILL)  # it has answered, or has been stopped by its account
+        os.waitpid(child, 0)
+    try:
+        document = json.loads(answer)
+    except ValueError:
+        why = f"{directory}: the work as account number {uid} was broken off"
+        raise HookFailure(why) from None
     if "failure" in document:
         raise HookFailure(document["failure"])
     return Outcome(**document)
+
+
+def _leave(kept: int) -> None:
+    """Have nothing of root's: neither its terminal, nor what it has open."""
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) != kept:
+            with contextlib.suppress(OSError):  # that of the list itself
+                os.close(int(name))
 
 
 def _in_child(uid: int, kind: str, directory: str, command: str, check: bool) -> dict[str, t.Any]:

@@ -12,7 +12,11 @@ import re
 import stat
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _ini_edit, _secrets
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _ini_edit,
+    _regular_file,
+    _secrets,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
     OptionName,
@@ -154,8 +158,7 @@ def _parsed(path: str, text: str) -> tuple[_ini_edit.Options, t.Any]:
 
 
 def _read(path: str) -> str:
-    with open(path, "rb") as file:
-        content = file.read()
+    content = _regular_file.read(path, follow=True)
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as e:

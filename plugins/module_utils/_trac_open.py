@@ -18,7 +18,7 @@ import stat
 import tempfile
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _full_disk
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _full_disk, _regular_file
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
 )
@@ -101,6 +101,8 @@ def environment_class() -> t.Any:
         def verify(self) -> None:
             """Allow an environment that is only proposed."""
             if not self._new:
+                with contextlib.suppress(FileNotFoundError):
+                    _regular_file.look(os.path.join(self.path, "VERSION"))
                 super().verify()
 
         def setup_log(self) -> None:
@@ -116,7 +118,10 @@ def environment_class() -> t.Any:
             shared = self.shared_plugins_dir
             # Plugins register themselves in the process; only those of an environment's own
             # directory have to be looked at again. Looking is what takes Trac most of its time.
-            if shared not in self.plugins_loaded or _entries(self.plugins_dir):
+            own = _entries(self.plugins_dir)
+            for name in own:
+                _refuse_pipe(os.path.join(self.plugins_dir, name))
+            if shared not in self.plugins_loaded or own:
                 self.log.setLevel(logging.DEBUG)
                 self.log.addHandler(self.skipped)
                 load_components(self, shared and (shared,))
@@ -140,6 +145,13 @@ def _entries(directory: str) -> list[str]:
         return os.listdir(directory)
     except FileNotFoundError:
         return []
+
+
+def _refuse_pipe(path: str) -> None:
+    """Python would wait for what comes out of it."""
+    with contextlib.suppress(FileNotFoundError):  # a link to nowhere
+        if not os.path.isdir(path):
+            _regular_file.look(path)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import os
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _regular_file,
     _restore_mark,
     _trac_database,
     _trac_permissions,
@@ -99,7 +100,10 @@ def _apply_aspects(
 
 def _check_log(environment: t.Any) -> None:
     path = environment.log_file_path
-    if environment.log_type == "file" and os.path.exists(path) and not os.access(path, os.W_OK):
+    if environment.log_type != "file" or not os.path.exists(path):
+        return
+    _regular_file.look(path)  # a page would wait for somebody to read a pipe
+    if not os.access(path, os.W_OK):
         raise EnvironmentFailure(no_access(path, environment.path))
 
 

@@ -20,6 +20,8 @@ import re
 import stat
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _regular_file
+
 NAME = ".tracignore"
 HIDDEN = ".*"  # what Trac ignores when there is no file
 BEGIN = "# The lines up to the next mark are kept by Ansible (trac.mod_wsgi.trac_environments)."
@@ -29,6 +31,7 @@ _BLOCK = re.compile(
     r"^[^\S\n]*" + re.escape(BEGIN) + r"\s*\n(?:.*\n)*?[^\S\n]*" + re.escape(END) + r"[^\S\n]*\n?",
     re.MULTILINE,
 )
+_LARGEST = 1 << 20  # bytes
 _SPECIAL = re.compile(r"[*?[]")
 _UNWRITABLE = "[! -~]"  # what cannot stand in a line of UTF-8, none of which is printable ASCII
 # Made by file systems, and readable by nobody but root.
@@ -157,8 +160,8 @@ def update(directory: str, ignore: t.Iterable[str], wanted: t.Iterable[str], che
     path = os.path.join(directory, NAME)
     before: str | None = None
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            before = file.read()
+        # Where there is no Trac yet, root looks: it follows no link of the account's.
+        before = _regular_file.read(path, _LARGEST, follow=os.geteuid() != 0).decode("utf-8")
     except FileNotFoundError:
         pass
     except UnicodeDecodeError as e:

@@ -13,11 +13,15 @@ import ast
 import contextlib
 import dataclasses
 import importlib
+import io
 import json
 import os
+import select
+import signal
 import subprocess
 import tempfile
 import threading
+import time
 import types
 import typing as t
 
@@ -51,7 +55,7 @@ LAST_EVENTS = ("end", "failed", "no_trac")
 _PACKAGE = __name__.rpartition(".")[0]
 _ERRORS_SHOWN = 20_000  # bytes
 _LARGEST_DATA = 1 << 24  # bytes
-_LONGEST_ANSWER = 1 << 26  # bytes
+_LONGEST_ANSWER = 1 << 27  # bytes
 
 Event = t.Dict[str, t.Any]
 
@@ -147,8 +151,11 @@ def _events(output: t.IO[bytes]) -> t.Iterator[Event]:
             yield {"event": "broken", "reason": f"an answer cannot be understood: {why}"}
             return
         if event["event"] == "data":  # as it is, behind the line that says how much
-            event["data"] = output.read(min(event["size"], _LARGEST_DATA))
-            if len(event["data"]) < event["size"]:
+            size = event.get("size")
+            if not isinstance(size, int) or not 0 <= size <= _LARGEST_DATA:
+                return
+            event["data"] = output.read(size)
+            if len(event["data"]) < size:
                 return
         yield event
 
@@ -161,9 +168,46 @@ def write_data(output: t.TextIO, data: bytes) -> None:
     output.flush()
 
 
+class _Limited(io.RawIOBase):
+    """A pipe that ends when no time is left: somebody may have kept its other end open."""
+
+    def __init__(self, descriptor: int, seconds: float | None) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._end = None if seconds is None else time.monotonic() + seconds
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLIN)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int:
+        left = None if self._end is None else max(0.0, self._end - time.monotonic()) * 1000
+        if not self._poll.poll(left):
+            return 0
+        data = os.read(self._descriptor, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def limited(descriptor: int, seconds: float | None) -> t.IO[bytes]:
+    """For reading what a process says; it ends after these seconds in any case.
+
+    The descriptor is not closed with it.
+    """
+    return io.BufferedReader(_Limited(descriptor, seconds))
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that was started with a session of its own, and what it has started."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 @contextlib.contextmanager
 def _killed_after(process: subprocess.Popen[bytes], seconds: float | None) -> t.Iterator[None]:
-    timer = threading.Timer(seconds, process.kill) if seconds is not None else None
+    timer = threading.Timer(seconds, kill_group, [process]) if seconds is not None else None
     if timer is not None:
         timer.start()
     try:
@@ -184,8 +228,12 @@ def run(
 ) -> t.Iterator[Event]:
     """What the worker says, as it says it; at last how it ended, if it did not end well.
 
-    With a timeout, in seconds, it is killed when it is still at work then. The worker finds
-    `pass_fds`, files that are open, under the same numbers.
+    With a timeout, in seconds, it is killed when it is still at work then, with what it has
+    started. The worker finds `pass_fds`, files that are open, under the same numbers.
+
+    It is in a session of its own: what it runs, such as plugins, belongs to the account, which
+    could type into the terminal of the session (TIOCSTI), and root's shell would run that. So it
+    does not hear of Ctrl-C either; it ends when nobody reads any more, as after a kill.
     """
     arguments: dict[str, t.Any] = {}
     if os.geteuid() != account.uid:
@@ -204,6 +252,7 @@ def run(
                 cwd="/",
                 env=_surroundings(),
                 pass_fds=pass_fds,
+                start_new_session=True,
                 **arguments,
             )
         except OSError as e:
@@ -212,11 +261,14 @@ def run(
             with contextlib.suppress(BrokenPipeError), t.cast(t.IO[bytes], process.stdin) as task:
                 task.write(request(worker, payload))
             last = None
-            for event in _events(t.cast(t.IO[bytes], process.stdout)):
+            output = t.cast(t.IO[bytes], process.stdout)
+            for event in _events(limited(output.fileno(), timeout)):
                 last = event["event"]
                 if last == "broken":  # nobody reads any more what it says
-                    process.kill()
+                    _kill(process)
                 yield event
+            output.close()  # whoever still writes shall not wait for a reader
+            process.wait()  # within the limit, too
         if last != "broken" and (process.returncode != 0 or last not in LAST_EVENTS):
             how = f"signal {-process.returncode}" if process.returncode < 0 else "an error"
             size = errors.seek(0, os.SEEK_END)

@@ -38,9 +38,23 @@ class Problem(Exception):
     """What is to be told to whoever commits."""
 
 
-def matching(repositories: list[Document], path: str) -> list[Document]:
-    """The configured repositories that a directory is the root of."""
-    root = os.path.realpath(path)
+@contextlib.contextmanager
+def held(path: str) -> t.Iterator[tuple[int, str]]:
+    """A directory that stays the same whatever happens to the path, and where it is."""
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError) as e:
+        raise Problem(f"{path} is not among the repositories of the inventory") from e
+    except ValueError as e:  # no path at all
+        raise Problem("the message cannot be understood") from e
+    try:
+        yield descriptor, os.readlink(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+
+
+def matching(repositories: list[Document], root: str) -> list[Document]:
+    """The configured repositories that a directory, without links in its path, is the root of."""
     found = []
     for repository in sorted(repositories, key=lambda repository: repository["dir"]):
         place = os.path.realpath(repository["dir"])
@@ -59,9 +73,10 @@ def groups_of(uid: int, gid: int) -> set[int]:
         return {gid}
 
 
-def may_commit(path: str, kind: str, group: str, uid: int, gid: int) -> bool:
+def may_commit(directory: int, kind: str, group: str, uid: int, gid: int) -> bool:
     """Whether an account may write into a repository, or is a member of the repositories' group.
 
+    The repository is given by its descriptor: a path could lead elsewhere than a moment ago.
     Whoever may not has no new revisions to tell of. Telling Trac of old ones again would repeat
     what its plugins do with them, such as comments on tickets.
     """
@@ -71,7 +86,7 @@ def may_commit(path: str, kind: str, group: str, uid: int, gid: int) -> bool:
     with contextlib.suppress(KeyError):
         if grp.getgrnam(group).gr_gid in groups:
             return True
-    status = os.stat(os.path.join(path, "objects" if kind == "git" else "db"))
+    status = os.stat("objects" if kind == "git" else "db", dir_fd=directory)
     if uid == status.st_uid:
         return True
     if status.st_gid in groups:
@@ -84,7 +99,10 @@ def read_message(connection: socket.socket) -> tuple[str, str, list[t.Any]]:
     received = bytearray()
     deadline = time.monotonic() + PATIENCE
     while True:
-        connection.settimeout(max(deadline - time.monotonic(), 0.01))
+        left = deadline - time.monotonic()
+        if left <= 0:  # also when something has come all the time
+            raise Problem(f"the message has not arrived within {PATIENCE:g} seconds")
+        connection.settimeout(left)
         part = connection.recv(65536)
         if not part:
             break
@@ -94,7 +112,7 @@ def read_message(connection: socket.socket) -> tuple[str, str, list[t.Any]]:
     try:
         message = json.loads(bytes(received))
         return str(message["repository"]), EVENTS[message["event"]], list(message["revisions"])
-    except (ValueError, KeyError, TypeError) as e:
+    except (ValueError, KeyError, TypeError, RecursionError) as e:
         raise Problem("the message cannot be understood") from e
 
 
@@ -149,12 +167,13 @@ def answer(connection: socket.socket, configuration: Document) -> list[str]:
     where = "?"
     try:
         where, event, revisions = read_message(connection)
-        found = matching(configuration["repositories"], where)
-        if not found:
-            raise Problem(f"{where} is not among the repositories of the inventory")
-        kind = found[0]["type"]
-        if not may_commit(where, kind, configuration["group"], uid, gid):
-            raise Problem(f"account number {uid} may not write into {where}")
+        with held(where) as (directory, root):
+            found = matching(configuration["repositories"], root)
+            if not found:
+                raise Problem(f"{where} is not among the repositories of the inventory")
+            kind = found[0]["type"]
+            if not may_commit(directory, kind, configuration["group"], uid, gid):
+                raise Problem(f"account number {uid} may not write into {where}")
         if not all(isinstance(text, str) and REVISION[kind].match(text) for text in revisions):
             raise Problem("these are no revisions")
         problems = tell_all(found, event, revisions)

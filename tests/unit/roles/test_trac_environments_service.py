@@ -20,6 +20,8 @@ import typing as t
 
 import pytest
 
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.nobody import needs_nobody
+
 pytest.importorskip("trac.env")
 
 FILES = pathlib.Path(__file__).parents[3] / "roles" / "trac_environments" / "files"
@@ -206,6 +208,8 @@ def ask(site: Site, text: bytes) -> list[str]:
     [
         (b"", "cannot be understood"),
         (b"[]", "cannot be understood"),
+        (b"[" * 100_000, "cannot be understood"),
+        (b'{"repository": "/x\\u0000", "event": "added", "revisions": []}', "cannot be understood"),
         (b'{"repository": "/x", "event": "run", "revisions": []}', "cannot be understood"),
         (b'{"repository": "/x", "event": "added", "revisions": []}', "not among the repositories"),
     ],
@@ -240,9 +244,86 @@ def test_only_who_may_write_into_a_repository_may_speak_of_it(
     (tmp_path / "objects").chmod(mode)
     os.chown(tmp_path / "objects", owner, group)
     nobody = 65534
-    assert service.may_commit(str(tmp_path), "git", "root", nobody, nobody) is allowed
-    assert service.may_commit(str(tmp_path), "git", "nogroup", nobody, nobody)
-    assert service.may_commit(str(tmp_path), "git", "root", 0, 0)
+    with service.held(str(tmp_path)) as (directory, _path):
+        assert service.may_commit(directory, "git", "root", nobody, nobody) is allowed
+        assert service.may_commit(directory, "git", "nogroup", nobody, nobody)
+        assert service.may_commit(directory, "git", "root", 0, 0)
+
+
+TELL_AS_NOBODY = """
+import json, socket, sys
+with socket.socket(socket.AF_UNIX) as connection:
+    connection.connect(sys.argv[1])
+    document = {"repository": sys.argv[2], "event": "added", "revisions": ["1" * 40]}
+    connection.sendall(json.dumps(document).encode())
+    connection.shutdown(socket.SHUT_WR)
+    print(connection.makefile().read())
+"""
+
+
+@needs_nobody
+def test_a_link_that_is_changed_meanwhile_tells_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leads to the repository first, and then to a directory of whoever speaks."""
+    own = site.clone.parent / "own"
+    (own / "objects").mkdir(parents=True)
+    os.chown(own / "objects", 65534, 65534)
+    link = site.clone.parent / "link"
+    link.symlink_to(site.repository)
+    site.configuration["group"] = "root"
+    for directory in (site.clone.parent, *site.clone.parent.parents[:2]):
+        directory.chmod(0o755)
+    site.socket.chmod(0o666)
+    find = service.matching
+
+    def find_and_change(*arguments: t.Any) -> list[dict[str, t.Any]]:
+        found = find(*arguments)
+        link.unlink()
+        link.symlink_to(own)
+        return t.cast("list[dict[str, t.Any]]", found)
+
+    monkeypatch.setattr(service, "matching", find_and_change)
+    answer = subprocess.check_output(
+        [sys.executable, "-I", "-c", TELL_AS_NOBODY, str(site.socket), str(link)],
+        user=65534,
+        group=65534,
+        extra_groups=[],
+        cwd="/",
+    )
+    assert json.loads(answer)["problems"] == [f"account number 65534 may not write into {link}"]
+    assert site.told == []
+
+
+def test_a_message_that_trickles_does_not_hold_the_service(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "PATIENCE", 1.0)
+    began, ended = threading.Event(), threading.Event()
+
+    def trickle() -> None:
+        with socket.socket(socket.AF_UNIX) as connection, contextlib.suppress(OSError):
+            connection.connect(str(site.socket))
+            while not ended.is_set():
+                connection.sendall(b" ")
+                began.set()
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    try:
+        assert began.wait(20)
+        document = {"repository": str(site.repository), "event": "added", "revisions": []}
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(20)
+            connection.connect(str(site.socket))
+            connection.sendall(json.dumps(document).encode())
+            connection.shutdown(socket.SHUT_WR)
+            with connection.makefile("rb") as answer:
+                assert json.loads(answer.read()) == {"problems": []}
+    finally:
+        ended.set()
+        thread.join()
+    assert site.revisions() == []
 
 
 def test_which_repositories_a_directory_is() -> None:

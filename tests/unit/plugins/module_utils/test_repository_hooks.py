@@ -174,3 +174,56 @@ def test_root_does_not_write_where_the_owner_may_not(of_nobody: pathlib.Path) ->
     with pytest.raises(_repository_hooks.HookFailure, match="Permission denied"):
         install(of_nobody)
     assert list((of_nobody / "hooks").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="is about root")
+@pytest.mark.parametrize("through", ["directory", "link", "group"])
+def test_root_writes_nothing_below_what_others_may_change(
+    of_nobody: pathlib.Path, through: str
+) -> None:
+    """Who may rename a directory above root's repository can put a link in its place."""
+    place = of_nobody.parent / "of-nobody"
+    place.mkdir(mode=0o755)
+    root_repository = repository(place / "code")
+    path = root_repository
+    if through == "directory":
+        os.chown(place, 65534, 65534)
+    elif through == "link":
+        (of_nobody / "link").symlink_to(root_repository)
+        path = of_nobody / "link"
+    else:
+        os.chown(place, 0, 65534)
+        place.chmod(0o775)
+    with pytest.raises(_repository_hooks.HookFailure, match="belongs to root, and others may chan"):
+        install(path)
+    assert list((root_repository / "hooks").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="is about root")
+def test_root_follows_no_link_that_takes_the_place_of_the_hooks(
+    of_nobody: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root's repository may be shared with a group, which may rename what is in it."""
+    directory = repository(of_nobody.parent / "shared")
+    elsewhere = of_nobody.parent / "elsewhere"
+    elsewhere.mkdir()
+    hooks = directory / "hooks"
+
+    def then_replaced(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+        def call(path: t.Any, *arguments: t.Any, **options: t.Any) -> t.Any:
+            try:
+                return function(path, *arguments, **options)
+            finally:
+                if os.path.basename(path) == "hooks" and not is_link(hooks):
+                    hooks.rmdir()
+                    hooks.symlink_to(elsewhere)
+
+        return call
+
+    # The moment after somebody has looked and found no link, or made the directory.
+    is_link = os.path.islink
+    monkeypatch.setattr(os.path, "islink", then_replaced(is_link))
+    monkeypatch.setattr(os, "mkdir", then_replaced(os.mkdir))
+    install(directory)
+    assert hooks.is_symlink()
+    assert list(elsewhere.iterdir()) == []

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import socket
 import ssl
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -57,6 +59,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         assert isinstance(self.server, Site)
         self.server.paths.append(self.path)
         status, kind, text = PAGES.get(self.path, (404, "text/plain", ""))
+        if self.path == "/trickle":
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while True:
+                    time.sleep(0.1)
+                    self.wfile.write(b" ")
+            return
         if self.path == "/host":
             status, text = 200, self.headers["Host"]
         if self.path == "/word":
@@ -171,6 +181,12 @@ def test_a_server_that_is_silent_is_given_up() -> None:
         silent.listen()
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         (result,) = run_checks([Check("it", url)], 0.2, retries=0, delay=0)
+    assert "timed out" in result.reason
+
+
+def test_a_page_that_does_not_end_is_given_up(site: Site) -> None:
+    url = f"http://127.0.0.1:{site.server_port}/trickle"
+    (result,) = run_checks([Check("it", url)], 1, retries=0, delay=0)
     assert "timed out" in result.reason
 
 
