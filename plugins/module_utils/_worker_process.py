@@ -265,7 +265,7 @@ def run(
             for event in _events(limited(output.fileno(), timeout)):
                 last = event["event"]
                 if last == "broken":  # nobody reads any more what it says
-                    _kill(process)
+                    kill_group(process)
                 yield event
             output.close()  # whoever still writes shall not wait for a reader
             process.wait()  # within the limit, too

@@ -25,6 +25,7 @@ import pytest
 import yaml
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _answer_shapes,
     _doctor_system,
     _repository_hooks,
     _worker_process,
@@ -100,6 +101,8 @@ def worker(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> t.Callabl
         (tmp_path / package / "__init__.py").touch()
         (tmp_path / package / "worker.py").write_text(source)
         monkeypatch.syspath_prepend(str(tmp_path))
+        for event in ("seen", "child"):
+            monkeypatch.setitem(_answer_shapes.SHAPES, event, {})
         return importlib.import_module(f"{package}.worker")
 
     return make
