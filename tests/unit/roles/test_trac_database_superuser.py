@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A database server's superuser runs nothing that the owner of a database has put there.
 
-Who owns a database of PostgreSQL says what its search_path is, unless the client says it. Scenario postgresql
-attacks a server that way; this holds the rule for each task and each statement.
+Who owns a database of PostgreSQL says what its search_path is, unless the client says it. Scenario
+postgresql attacks a server that way; this holds the rule for each task and each statement.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ ALL = [
 
 
 def calls(collection: str) -> list[t.Any]:
-    """The calls of a collection's modules, as parameters of a test: file, and arguments with defaults."""
+    """The calls of a collection's modules: their arguments with the defaults."""
     return [
         pytest.param({**defaults.get(key, {}), **task[key]}, id=f"{path}: {task['name']}")
         for path, task, defaults in ALL
