@@ -1,39 +1,39 @@
 WITH
   wanted_logins AS (
-    SELECT json_array_elements_text(%(logins)s::json) AS name
+    SELECT pg_catalog.json_array_elements_text(%(logins)s::pg_catalog.json) AS name
   ),
   wanted_databases AS (
-    SELECT d.*, coalesce(d.datacl, acldefault('d', d.datdba)) AS acl
-    FROM pg_database d
-    WHERE d.datname IN (SELECT json_array_elements_text(%(databases)s::json))
+    SELECT d.*, coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba)) AS acl
+    FROM pg_catalog.pg_database d
+    WHERE d.datname IN (SELECT pg_catalog.json_array_elements_text(%(databases)s::pg_catalog.json))
   )
-SELECT json_build_object(
+SELECT pg_catalog.json_build_object(
   'roles', (
-    SELECT coalesce(json_agg(json_build_object(
+    SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', rolname, 'login', rolcanlogin, 'password', rolpassword)), '[]')
-    FROM pg_authid WHERE rolname IN (SELECT name FROM wanted_logins)
+    FROM pg_catalog.pg_authid WHERE rolname IN (SELECT name FROM wanted_logins)
   ),
   'databases', (
-    SELECT coalesce(json_agg(json_build_object(
+    SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', datname,
-      'owner', pg_get_userbyid(datdba),
-      'encoding', pg_encoding_to_char(encoding),
-      'public', EXISTS (SELECT FROM aclexplode(acl) WHERE grantee = 0))), '[]')
+      'owner', pg_catalog.pg_get_userbyid(datdba),
+      'encoding', pg_catalog.pg_encoding_to_char(encoding),
+      'public', EXISTS (SELECT FROM pg_catalog.aclexplode(acl) WHERE grantee = 0))), '[]')
     FROM wanted_databases
   ),
   'grants', (
-    SELECT coalesce(json_agg(json_build_array(d.datname, r.rolname, a.privilege_type)), '[]')
-    FROM wanted_databases d, LATERAL aclexplode(d.acl) a, pg_authid r
+    SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(d.datname, r.rolname, a.privilege_type)), '[]')
+    FROM wanted_databases d, LATERAL pg_catalog.aclexplode(d.acl) a, pg_catalog.pg_authid r
     WHERE r.oid = a.grantee AND r.rolname IN (SELECT name FROM wanted_logins)
   ),
   'settings', (
-    SELECT json_build_object(
-      'config_file', current_setting('config_file'),
-      'hba_file', current_setting('hba_file'),
-      'started', extract(epoch FROM pg_postmaster_start_time()),
-      'loaded', extract(epoch FROM pg_conf_load_time()),
+    SELECT pg_catalog.json_build_object(
+      'config_file', pg_catalog.current_setting('config_file'),
+      'hba_file', pg_catalog.current_setting('hba_file'),
+      'started', extract(epoch FROM pg_catalog.pg_postmaster_start_time()),
+      'loaded', extract(epoch FROM pg_catalog.pg_conf_load_time()),
       'listen_addresses', setting,
       'listen_addresses_source', sourcefile)
-    FROM pg_settings WHERE name = 'listen_addresses'
+    FROM pg_catalog.pg_settings WHERE name = 'listen_addresses'
   )
-)::text AS state
+)::pg_catalog.text AS state
