@@ -18,6 +18,8 @@ import sys
 from dataclasses import dataclass
 from typing import Iterator
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _regular_file
+
 APACHE_PROGRAMS = ("apache2", "httpd")
 
 # -- packages ------------------------------------------------------------------------------
@@ -80,10 +82,12 @@ class Mapping:
 def running_apaches(proc: str = "/proc") -> list[int]:
     """The process ids of this host's Apache, parents before children.
 
-    Processes of other containers have another root directory and are left out.
+    Processes of other containers have another root directory and are left out; so is what another
+    account than root has started, and calls Apache.
     """
     root = _identity(os.path.join(proc, "self", "root"))
     found: dict[int, int] = {}
+    of_root = set()
     for name in os.listdir(proc):
         if not name.isdigit():
             continue
@@ -97,7 +101,19 @@ def running_apaches(proc: str = "/proc") -> list[int]:
             continue  # ended meanwhile, a thread of the kernel, or not ours to look at
         if same_root and os.path.basename(program.replace(" (deleted)", "")) in APACHE_PROGRAMS:
             found[int(name)] = parent
-    return sorted(found, key=lambda pid: (found[pid] in found, pid))
+            if _owner(directory) in (0, os.geteuid()):
+                of_root.add(int(name))
+    kept = {pid for pid, parent in found.items() if pid in of_root or parent in of_root}
+    return sorted(kept, key=lambda pid: (found[pid] in kept, pid))
+
+
+def _owner(directory: str) -> int | None:
+    """The account of a process.
+
+    Its directory belongs to root also when the process has made itself undumpable.
+    """
+    match = re.search(r"^Uid:\s+(\d+)", _text(os.path.join(directory, "status")), re.MULTILINE)
+    return int(match.group(1)) if match else None
 
 
 def _identity(path: str) -> tuple[int, int]:
@@ -145,8 +161,7 @@ def mapped_content(mapping: Mapping, proc: str = "/proc") -> bytes | None:
     paths += [os.path.join(directory, "map_files", f"{a:x}-{b:x}") for a, b in mapping.ranges[:1]]
     for path in paths:
         try:
-            with open(path, "rb") as shared_object:
-                return shared_object.read()
+            return _regular_file.read(path, follow=True)
         except OSError:
             continue
     # Without CAP_SYS_ADMIN, as in most containers, map_files stays closed.

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _apache_host as host
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.pipes import pipe_at
 
 POLICY = """\
 libapache2-mod-wsgi-py3:
@@ -116,13 +117,20 @@ class Proc:
         (path / "meminfo").touch()
 
     def process(
-        self, pid: int, program: str, parent: int, maps: str = "", root: str = "root"
+        self,
+        pid: int,
+        program: str,
+        parent: int,
+        maps: str = "",
+        root: str = "root",
+        uid: int = 0,
     ) -> None:
         """Add a process."""
         directory = self.path / str(pid)
         directory.mkdir()
         (directory / "exe").symlink_to(program)
         (directory / "stat").write_text(f"{pid} (a) name)) S {parent} 1 1 0", encoding="utf-8")
+        (directory / "status").write_text(f"Name:\ta\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")
         (directory / "maps").write_text(maps, encoding="utf-8")
         (directory / "root").symlink_to(self.path / root)
 
@@ -140,6 +148,23 @@ def test_finds_this_hosts_apache_parents_first(proc: Proc) -> None:
     proc.process(50, "/usr/sbin/apache2", 1, root="other-root")  # in a container
     (proc.path / "60").mkdir()  # ended meanwhile
     assert host.running_apaches(str(proc.path)) == [30, 20, 31]
+
+
+def test_takes_no_program_of_an_accounts_for_apache(proc: Proc) -> None:
+    proc.process(20, "/tmp/apache2", 1, uid=1000)
+    proc.process(21, "/usr/sbin/apache2", 20, uid=1000)
+    proc.process(30, "/usr/sbin/apache2", 1)
+    proc.process(31, "/usr/sbin/apache2", 30, uid=33)
+    assert host.running_apaches(str(proc.path)) == [30, 31]
+
+
+def test_what_has_taken_the_place_of_an_object_is_not_waited_for(
+    proc: Proc, tmp_path: Path
+) -> None:
+    proc.process(30, "/usr/sbin/apache2", 1)
+    with pipe_at(tmp_path / "mod_wsgi.so"):
+        mapping = host.Mapping(30, str(tmp_path / "mod_wsgi.so"), False, RANGES)
+        assert host.mapped_content(mapping, str(proc.path)) is None
 
 
 def test_reads_what_the_running_apache_has_loaded(proc: Proc, tmp_path: Path) -> None:
