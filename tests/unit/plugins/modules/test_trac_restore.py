@@ -21,10 +21,12 @@ import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _move,
+    _tar_environment,
     _trac_archive,
     _trac_restore,
     _worker_process,
 )
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins import hot_journal
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.backed_up import (
     BackupHost,
     assert_named,
@@ -360,6 +362,23 @@ def test_a_manifest_that_does_not_fit_changes_nothing(
     assert why in result["msg"]
     assert backed_up.host.snapshot() == before
     assert backed_up.kept() == []
+
+
+def test_a_journal_beside_the_database_is_refused(
+    backed_up: BackupHost, tmp_path: pathlib.Path
+) -> None:
+    """The service account would remove a file of another environment that it names."""
+    archive, place = pathlib.Path(archive_of(backed_up)), tmp_path / "made-up"
+    with archive.open("rb") as file:
+        _tar_environment.unpack(file, "project", str(place), 1 << 30)
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    hot_journal.write(place / "db" / "trac.db", victim)
+    archive.unlink()
+    packed = _tar_environment.pack(str(place), "project", str(archive))
+    backed_up.rewrite(str(archive), bytes=packed.bytes)
+    assert "trac.db-journal beside the database" in backed_up.restore(overwrite=True)["msg"]
+    assert victim.read_text() == "precious"
 
 
 def test_a_copy_under_another_name(backed_up: BackupHost) -> None:
