@@ -53,7 +53,6 @@ LAST_EVENTS = ("end", "failed", "no_trac")
 _PACKAGE = __name__.rpartition(".")[0]
 _ERRORS_SHOWN = 20_000  # bytes
 _LARGEST_DATA = 1 << 24  # bytes
-_LONGEST_LINE = 1 << 27  # bytes
 
 Event = t.Dict[str, t.Any]
 
@@ -133,21 +132,14 @@ def _surroundings() -> dict[str, str]:
 
 
 def _events(output: t.IO[bytes]) -> t.Iterator[Event]:
-    """What a worker says, up to what makes no sense: what runs in it can be the account's."""
-    while True:
-        line = output.readline(_LONGEST_LINE)
+    for line in output:
         try:
             event = json.loads(line)
-        except (ValueError, RecursionError):  # nothing more, or cut off in the middle
-            return
-        if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+        except ValueError:  # cut off in the middle
             return
         if event["event"] == "data":  # as it is, behind the line that says how much
-            size = event.get("size")
-            if not isinstance(size, int) or not 0 <= size <= _LARGEST_DATA:
-                return
-            event["data"] = output.read(size)
-            if len(event["data"]) < size:
+            event["data"] = output.read(min(event["size"], _LARGEST_DATA))
+            if len(event["data"]) < event["size"]:
                 return
         yield event
 
