@@ -150,9 +150,6 @@ class Examination:
         except EnvironmentFailure as e:
             self._corrupt(str(e))
             return
-        except OSError as e:  # there is something else than a file
-            self._corrupt(_trac_open.reason(e, self.path))
-            return
         for option, value in ini.secrets():
             self.redactor.learn(option, value)
         before = len(_class().heard.messages)

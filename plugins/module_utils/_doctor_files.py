@@ -10,11 +10,7 @@ import stat
 import time
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _regular_file,
-    _restore_mark,
-    _trac_open,
-)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _restore_mark, _trac_open
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import (
     FAILED,
     OK,
@@ -58,8 +54,8 @@ def is_there(path: str) -> Result:
         "names and does not exist."
     )
     try:
-        with _regular_file.opened(os.path.join(path, "VERSION"), follow=True) as file:
-            first = file.readline(1024).decode("utf-8", "replace").strip()
+        with open(os.path.join(path, "VERSION"), encoding="utf-8", errors="replace") as file:
+            first = file.readline().strip()
     except PermissionError as e:
         return Result(
             name,
@@ -167,7 +163,7 @@ def check_files(path: str) -> Result:
             f"{_me()} cannot read or write {shown}{more}.",
             "Pages that need it are answered with 500 ('Permission denied'). " + _NEVER,
             f"chown -R {_me()}: {path} && chmod -R u+rwX {path}; from now on: "
-            f"runuser --pty -u {_me()} -- trac-admin …",
+            f"runuser -u {_me()} -- trac-admin …",
             subject,
         )
     seen = f"{path}: {count} files and directories"

@@ -11,7 +11,6 @@ import os
 import re
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _regular_file
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import (
     FAILED,
     OK,
@@ -87,7 +86,7 @@ class Found(t.NamedTuple):
 
 def tail(path: str) -> list[str]:
     """The last lines of a file."""
-    with _regular_file.opened(path, follow=True) as file:
+    with open(path, "rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _MOST_BYTES))
         text = file.read().decode("utf-8", "replace")

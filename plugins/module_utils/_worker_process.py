@@ -151,11 +151,8 @@ def _events(output: t.IO[bytes]) -> t.Iterator[Event]:
             yield {"event": "broken", "reason": f"an answer cannot be understood: {why}"}
             return
         if event["event"] == "data":  # as it is, behind the line that says how much
-            size = event.get("size")
-            if not isinstance(size, int) or not 0 <= size <= _LARGEST_DATA:
-                return
-            event["data"] = output.read(size)
-            if len(event["data"]) < size:
+            event["data"] = output.read(min(event["size"], _LARGEST_DATA))
+            if len(event["data"]) < event["size"]:
                 return
         yield event
 

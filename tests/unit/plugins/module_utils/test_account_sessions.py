@@ -209,17 +209,6 @@ def test_roles_run_commands_as_an_account_in_this_way_only() -> None:
     assert running == [RUNUSER] * len(PREFIXES)
 
 
-@pytest.mark.parametrize(
-    "said",
-    ["5", "[" * 100_000, '{"event": 5}', '{"event": "data", "size": -1}', '{"event": "data"}'],
-)
-def test_what_a_worker_says_is_not_believed(worker: t.Callable[[str], t.Any], said: str) -> None:
-    me = _worker_process.Account("root", os.geteuid(), os.getegid())
-    source = f"def serve(_payload, output):\n    output.write({said!r} + chr(10) + 'x' * 200_000)\n"
-    events = list(_worker_process.run(sys.executable, me, worker(source), {}))
-    assert [event["event"] for event in events] == ["broken"]
-
-
 def _is_there(pid: int) -> bool:
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as stat:

@@ -15,7 +15,6 @@ import pytest
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _certificate,
     _doctor_certificate,
-    _doctor_log,
     _regular_file,
     _tracignore,
 )
@@ -86,8 +85,6 @@ def test_readers_of_other_modules_wait_for_no_pipe(tmp_path: pathlib.Path) -> No
     with pipe_at(pipe):
         with pytest.raises(_certificate.Unreadable, match="a named pipe"):
             _certificate.read(str(pipe))
-        with pytest.raises(OSError, match="a named pipe"):
-            _doctor_log.tail(str(pipe))
         with pytest.raises(OSError, match="a named pipe"):
             _tracignore.update(str(tmp_path), [], [], check=True)
     job = tmp_path / "staging" / "example.com" / "job.json"
