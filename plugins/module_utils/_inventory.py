@@ -272,10 +272,12 @@ def _site_pooling(where: str, site: t.Mapping[str, t.Any]) -> Problems:
 def runtime_problems(variables: t.Mapping[str, t.Any]) -> Problems:
     """Problems of the variables of role `trac_runtime`, by their names.
 
-    With them may come those of other roles that name directories, see `_directories.problems`.
+    With them may come those of other roles that name directories (see `_directories.problems`),
+    and the group of the repositories.
     """
+    accounts = ("trac_runtime_user", "trac_runtime_group", "trac_environments_repositories_group")
     problems = _directories.problems(variables) + _directories.account_problems(
-        {name: variables[name] for name in ("trac_runtime_user", "trac_runtime_group")}
+        {name: variables[name] for name in accounts if name in variables}
     )
     version = variables["trac_runtime_version"]
     problems += _match(
