@@ -58,7 +58,7 @@ def named_directories(variables: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
         {"name": path, "path": path, "use": _directories.ROOT, "example": "", "account": ""}
         for path in _directories.FIXED
     ]
-    return found + (places if "trac_runtime_home" in variables else [])
+    return found + places
 
 
 class FilterModule:

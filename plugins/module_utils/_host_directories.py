@@ -183,9 +183,11 @@ class Host:
     def look(self, each: Directory) -> dict[str, t.Any]:
         """Whether a directory and its parent exist, whether it is held, and what is wrong."""
         try:
-            steps = way(each.path, self.root)
+            return self._look(each, way(each.path, self.root))
         except PermissionError:  # without root's rights
             return {"exists": False, "parent_exists": False, "held": False, "problem": None}
+
+    def _look(self, each: Directory, steps: list[Step]) -> dict[str, t.Any]:
         last = steps[-1]
         before = steps[:-1] if last.status is not None else steps
         stranger = self._first(before, self._stranger)

@@ -153,6 +153,22 @@ def test_an_egg_cache_around_the_environments_is_refused() -> None:
     assert any("egg_cache" in each for each in problems(trac_sites=site(egg_cache="/srv/trac")))
 
 
+def test_a_host_is_asked_for_what_variables_name_and_for_what_none_does() -> None:
+    found = filters.named_directories({"trac_site_dir": "/srv/trac/sites", "trac_sites": site()})
+    assert found[0] == {
+        "name": "trac_site_dir",
+        "path": "/srv/trac/sites",
+        "use": "root",
+        "example": "/srv/trac/sites",
+        "account": "",
+    }
+    assert [each["path"] for each in found[1:]] == list(_directories.FIXED)
+    (cache, *_rest) = filters.named_directories(
+        {"trac_sites": site(egg_cache="/e", mode="embedded")}
+    )
+    assert (cache["name"], cache["account"]) == ("trac_sites[0].egg_cache", "www-data")
+
+
 DIRECTORIES = sorted(set(_directories._VARIABLES))
 
 
