@@ -12,6 +12,7 @@ import typing as t
 import yaml
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _directories,
     _inventory,
     _site_authentication,
 )
@@ -51,13 +52,25 @@ def site_problems(
     )
 
 
+def named_directories(variables: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
+    found = [each._asdict() for each in _directories.directories(variables)]
+    places = [
+        {"name": path, "path": path, "use": _directories.ROOT, "example": "", "account": ""}
+        for path in _directories.FIXED
+    ]
+    return found + places
+
+
 class FilterModule:
     """The filters, by name."""
 
-    def filters(self) -> dict[str, t.Callable[..., list[str]]]:
+    def filters(self) -> dict[str, t.Callable[..., list[t.Any]]]:
         return {
+            "account_problems": _directories.account_problems,
             "authentication_problems": _site_authentication.provider_problems,
+            "directory_problems": _directories.problems,
             "environment_problems": environment_problems,
+            "named_directories": named_directories,
             "runtime_problems": _inventory.runtime_problems,
             "site_problems": site_problems,
         }

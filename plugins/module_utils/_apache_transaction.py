@@ -43,6 +43,9 @@ export APACHE_RUN_DIR="$1/.run" APACHE_LOCK_DIR="$1/.run" APACHE_PID_FILE="$1/.r
 exec "$2" -t -d "$1" -f "$1/apache2.conf"
 """
 
+# How the files begin that the roles make.
+_MARK = b"# Made by the Ansible role trac.mod_wsgi."
+
 
 class TransactionError(Exception):
     """A transaction that cannot go on, in words for the user."""
@@ -100,6 +103,14 @@ class Entry:
             and wanted.uid in (-1, self.uid)
             and wanted.gid in (-1, self.gid)
         )
+
+    def is_ours(self, target: str) -> bool:
+        """Whether this entry may be replaced by a link to a target."""
+        if self.kind == "file":
+            return self.content.startswith(_MARK)
+        if self.kind == "link":
+            return os.path.basename(self.target) == os.path.basename(target)
+        return self.kind == "absent"
 
     def write(self, path: str) -> None:
         """Put this entry at a path; a file or link that is there is replaced in one step."""

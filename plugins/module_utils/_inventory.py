@@ -17,6 +17,7 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _directories,
     _environment_input,
     _site_authentication,
     _site_hardening,
@@ -35,8 +36,6 @@ _HOST = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z",
     re.IGNORECASE,
 )
-_ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}\Z")
-_PATH = re.compile(r"/[A-Za-z0-9._/+@-]*\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 # Timeouts of a site: the key, the least, the most. Before it is up, a process may preload.
 _SITE_SECONDS = (
@@ -207,7 +206,6 @@ def site_problems(
                 f"trac_environments: {', '.join(sorted(names)) or 'which is empty'}. "
                 "Leave it out to serve all of them."
             )
-        problems += _site_paths(where, site, environments_dir)
         for key in ("processes", "threads", "pool_size"):
             if site.get(key) is not None and int(site[key]) < 1:
                 problems.append(f"{where}.{key} is {site[key]!r}; it has to be 1 or more.")
@@ -226,6 +224,12 @@ def site_problems(
         problems += _site_authentication.site_problems(where, site, names)
         if "\x00" in str(site.get("extra_directives", "")):
             problems.append(f"{where}.extra_directives holds a NUL character.")
+    given = {"trac_environments_dir": environments_dir} if environments_dir else {}
+    problems += [
+        problem
+        for problem in _directories.problems({**given, "trac_sites": sites})
+        if problem.startswith("trac_sites[")
+    ]
     problems += _site_tls.problems(items)
     embedded = [site for _where, site in items if site.get("mode") == "embedded"]
     for key, values in (
@@ -265,50 +269,16 @@ def _site_pooling(where: str, site: t.Mapping[str, t.Any]) -> Problems:
     return problems
 
 
-def _site_paths(where: str, site: t.Mapping[str, t.Any], environments_dir: str) -> Problems:
-    problems: Problems = []
-    paths = [(f"{where}.egg_cache", site["egg_cache"])] if site.get("egg_cache") else []
-    paths += [
-        (f"{where}.extra_site_directories", path)
-        for path in site.get("extra_site_directories") or []
-    ]
-    for key, path in paths:
-        problems += _absolute(key, path)
-    cache, parent = str(site.get("egg_cache") or ""), environments_dir.rstrip("/")
-    if parent and (cache + "/").startswith(parent + "/"):
-        problems.append(
-            f"{where}.egg_cache is {cache!r}; it has to lie outside of trac_environments_dir "
-            f"({parent}), whose every directory Trac takes for an environment."
-        )
-    return problems
-
-
-def _absolute(key: str, path: object) -> Problems:
-    problems = _match(key, path, _PATH, "absolute paths of letters, digits and . _ - + @")
-    if ".." in str(path).split("/"):
-        problems.append(f"{key} is {path!r}; the part '..' is not allowed.")
-    return problems
-
-
 def runtime_problems(variables: t.Mapping[str, t.Any]) -> Problems:
-    """Problems of the variables of role `trac_runtime`, by their names."""
-    problems: Problems = []
-    for name in ("trac_runtime_venv", "trac_runtime_home"):
-        problems += _absolute(name, variables[name])
-        if str(variables[name]).rstrip("/").count("/") < 2 and problems == []:
-            problems.append(
-                f"{name} is {variables[name]!r}; it has to be a directory of its own, "
-                "such as /srv/trac."
-            )
-    for name in ("trac_runtime_user", "trac_runtime_group"):
-        problems += _match(
-            name, variables[name], _ACCOUNT, "names of accounts: a-z, 0-9, '_' and '-'"
-        )
-        if variables[name] in ("root", "www-data"):
-            problems.append(
-                f"{name} is {variables[name]!r}; Trac needs an account of its own, "
-                "neither root nor Apache's."
-            )
+    """Problems of the variables of role `trac_runtime`, by their names.
+
+    With them may come those of other roles that name directories (see `_directories.problems`),
+    and the group of the repositories.
+    """
+    accounts = ("trac_runtime_user", "trac_runtime_group", "trac_environments_repositories_group")
+    problems = _directories.problems(variables) + _directories.account_problems(
+        {name: variables[name] for name in accounts if name in variables}
+    )
     version = variables["trac_runtime_version"]
     problems += _match(
         "trac_runtime_version",

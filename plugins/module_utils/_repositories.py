@@ -12,6 +12,8 @@ import os
 import re
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._directories import is_within
+
 Repository = t.Dict[str, t.Any]
 
 TYPES = {"git": "git", "svn": "Subversion"}
@@ -34,11 +36,6 @@ class RepositoryFailure(Exception):
 def label(name: str) -> str:
     """How a repository is called in messages."""
     return repr(name) if name else "(default)"
-
-
-def is_below(path: str, directory: str) -> bool:
-    """Whether a path is a directory or lies in it."""
-    return os.path.join(path, "").startswith(os.path.join(directory, ""))
 
 
 def _name_problem(name: str) -> str | None:
@@ -188,7 +185,7 @@ def problems_between(environments: object, environments_dir: str) -> list[str]:
         for number, repository in enumerate(read(_of(environment))[0]):
             path = repository["dir"]
             where = f"trac_environments[{index}].repositories[{number}].dir is {path!r}"
-            if is_below(path, environments_dir) or is_below(environments_dir, path):
+            if is_within(path, environments_dir) or is_within(environments_dir, path):
                 problems.append(
                     f"{where}; repositories and environments ({environments_dir}) must not be "
                     "within each other."

@@ -92,6 +92,8 @@ options:
   links:
     description:
       - Symbolic links, such as those of C(conf-enabled).
+      - What stands at their place is only replaced if it is a link to the same file or a file that
+        a role of this collection has made.
     type: list
     elements: dict
     default: []
@@ -102,6 +104,22 @@ options:
         required: true
       target:
         description: What the link points to, as it is to be written.
+        type: str
+        required: true
+  absent_links:
+    description:
+      - Symbolic links to remove. What does not lead to the target is somebody else's, and stays.
+    type: list
+    elements: dict
+    default: []
+    version_added: "0.3.0"
+    suboptions:
+      path:
+        description: The absolute path of the link.
+        type: path
+        required: true
+      target:
+        description: What the link points to, as it was written.
         type: str
         required: true
   absent:
@@ -254,6 +272,15 @@ class Transaction:
             self._add(wanted, path, Entry.file(secret, _SECRET_MODE, **owner))
         for item in self.params["links"]:
             self._add(wanted, item["path"], Entry.link(item["target"]))
+            if not Entry.read(item["path"]).is_ours(item["target"]):
+                msg = (
+                    f"{item['path']} is there already, and no role of this collection has made it. "
+                    "Move it away, or give it another name. Nothing was changed."
+                )
+                raise TransactionError(msg)
+        for item in self.params["absent_links"]:
+            if Entry.read(item["path"]).satisfies(Entry.link(item["target"])):
+                self._add(wanted, item["path"], ABSENT)
         for path in self.params["absent"]:
             self._add(wanted, path, ABSENT)
         return wanted
@@ -378,6 +405,15 @@ def main() -> None:
             },
             "secret_files": {"type": "dict", "default": {}, "no_log": True},
             "links": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "target": {"type": "str", "required": True},
+                },
+            },
+            "absent_links": {
                 "type": "list",
                 "elements": "dict",
                 "default": [],

@@ -66,6 +66,7 @@ class Host:
             "secret_files": {},
             "links": [],
             "absent": [],
+            "absent_links": [],
             "python": sys.executable,
             "skip_test": False,
             "config_dir": str(self.config),
@@ -201,6 +202,41 @@ def test_absolute_paths_into_the_configuration_lead_into_the_candidate(host: Hos
     # In the words for the user the candidate's path has become the real one again.
     assert f"IncludeOptional {host.config}/sites-enabled/*" in str(caught.value)
     assert str(host.available) in str(caught.value)
+
+
+LINK = "../sites-available/a.conf"
+
+
+@pytest.mark.parametrize("theirs", ["file", "../sites-available/theirs.conf"])
+def test_somebody_else_s_site_of_that_name_is_neither_replaced_nor_removed(
+    host: Host, theirs: str
+) -> None:
+    (host.config / "sites-available" / "theirs.conf").write_text("Theirs\n")
+    if theirs == "file":
+        host.enabled.write_text("Theirs\n")
+    else:
+        host.enabled.symlink_to(theirs)
+    before = host.tree()
+    with pytest.raises(logic.TransactionError, match=r"sites-enabled/a\.conf is there already"):
+        host.run(**host.site("Site\n"))
+    result = host.run(absent_links=[{"path": str(host.enabled), "target": LINK}])
+    assert not result["changed"]
+    assert host.tree() == before
+
+
+def test_a_copy_of_a_role_s_own_file_is_replaced_by_the_link(host: Host) -> None:
+    host.enabled.write_text("# Made by the Ansible role trac.mod_wsgi.trac_site; ...\n")
+    assert host.run(**host.site("Site\n"))["changed"]
+    assert os.readlink(host.enabled) == LINK
+
+
+def test_a_role_s_own_link_is_removed(host: Host) -> None:
+    host.run(**host.site("Site\n"))
+    absent = {"absent_links": [{"path": str(host.enabled), "target": LINK}]}
+    assert host.run(**absent)["changed"]
+    assert not host.enabled.is_symlink()
+    host.run(state="committed")
+    assert not host.run(**absent)["changed"]
 
 
 def test_a_rollback_restores_contents_modes_links_and_absence(host: Host) -> None:
