@@ -35,6 +35,15 @@ HEADERS = {
 
 # Requests a minute from one address, for pages that are dear or can be guessed at.
 RATES = {"login": 60, "search": 120}
+# mod_qos counts in 16 bits: one more would be less than nothing, and everybody be refused.
+_MOST_RATE = 32766
+_NEVER = 32767
+
+# Paths at which modules show, or change, the state of the whole server.
+_OF_SERVER = (
+    *("server-status", "server-info", "ldap-status", "balancer-manager", "md-status", "qos"),
+    ".httpd",
+)
 
 # Trac's options that say how much a visitor may send in one request, and their defaults. A text
 # counts in characters, of which a form makes up to 12 bytes (%F0%9F%98%80).
@@ -97,9 +106,10 @@ def rate_problems(rates: object) -> Problems:
         if key not in RATES
     ]
     problems += [
-        f"{variable}[{key!r}] is {value!r}; allowed are 0 (no limit) to 100000 requests a minute."
+        f"{variable}[{key!r}] is {value!r}; allowed are 0 (no limit) to {_MOST_RATE} requests a "
+        "minute."
         for key, value in rates.items()
-        if key in RATES and not (_is_number(value) and 0 <= int(value) <= 100000)
+        if key in RATES and not (_is_number(value) and 0 <= int(value) <= _MOST_RATE)
     ]
     return problems
 
@@ -189,8 +199,8 @@ def site_hardening(
     used = [robot["path"] for robot in robots.values()]
     return {
         "headers": sent_headers(settings["headers"], any(map(_has_provider, sites))),
-        # mod_qos refuses the request that reaches the number.
-        "rates": [{"name": name, "refused": rates[name] + 1} for name in limited],
+        "rates": _rules(rates) if limited else [],
+        "passwords": rates["login"] > 0,
         "sites": {
             site["name"]: {
                 "limit_request_body": _limit(site, sizes),
@@ -201,12 +211,25 @@ def site_hardening(
             for site in sites
         },
         "robots": robots,
+        "closed": {name: _closed(members) for name, members in hosts.items()},
         "absent": [
             path
             for path in (f"{site['directory']}/robots.txt" for site in sites)
             if path not in used
         ],
     }
+
+
+def _rules(rates: t.Mapping[str, int]) -> list[Dict]:
+    """The rules of mod_qos: what they count, and the number at which they refuse.
+
+    A reload adds none to those that Apache was started with, so that all are always there. What
+    counts for a rule without a limit is not marked, and the number never reached.
+    """
+    # A page counts when it is asked for; a password when it has been refused.
+    numbers = {name: rate and rate + 1 for name, rate in rates.items()}
+    numbers["password"] = rates["login"]
+    return [{"name": name, "refused": number or _NEVER} for name, number in numbers.items()]
 
 
 def _sizes(
@@ -235,6 +258,16 @@ def _limit(site: t.Mapping[str, t.Any], sizes: t.Mapping[str, int]) -> int:
         return int(given)
     wanted = [sizes[name] for name in site["served"] if name in sizes] or [request_bytes({})]
     return 0 if 0 in wanted else max(wanted)
+
+
+def _closed(sites: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+    """An expression for the server's state in a virtual host; what its sites serve is not in it."""
+    own = {site["mount"].split("/")[1] for site in sites}
+    for site in sites:
+        if site["mount"] == "/" and site["parent_directory"]:
+            own.update(site["served"])
+    paths = "|".join(re.escape(path) for path in _OF_SERVER if path not in own)
+    return f"^/({paths})(/|$)"
 
 
 def _has_provider(site: t.Mapping[str, t.Any]) -> bool:
