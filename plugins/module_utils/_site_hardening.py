@@ -55,6 +55,8 @@ _TRAC_SIZE = 262144
 _BYTES_OF_CHARACTER = 12
 # For the other fields of a form.
 _ROOM = 1048576
+# Apache reads no larger number.
+_MOST_BYTES = 2**63 - 1
 
 # Fewer than HTTP allows: a name may not mean something to Apache.
 _HEADER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
@@ -129,10 +131,11 @@ def writable_problems(paths: object) -> Problems:
 def size_problems(where: str, site: t.Mapping[str, t.Any]) -> Problems:
     """Problems of a site's `limit_request_body`."""
     value = site.get("limit_request_body")
-    if value is None or (_is_number(value) and 0 <= int(value) < 2**63):
+    if value is None or (_is_number(value) and 0 <= int(value) <= _MOST_BYTES):
         return []
     return [
-        f"{where}.limit_request_body is {value!r}; it has to be a number of bytes, 0 for no limit."
+        f"{where}.limit_request_body is {value!r}; it has to be a number of bytes, 0 for no limit, "
+        f"to {_MOST_BYTES}."
     ]
 
 
@@ -167,7 +170,8 @@ def request_bytes(options: t.Mapping[str, t.Mapping[str, t.Any]]) -> int:
     if file < 0:
         return 0
     text = max(0, page, description + comment)
-    return max(file, text * _BYTES_OF_CHARACTER) + _ROOM
+    wanted = max(file, text * _BYTES_OF_CHARACTER) + _ROOM
+    return wanted if wanted <= _MOST_BYTES else 0
 
 
 def _option(options: t.Mapping[str, t.Mapping[str, t.Any]], section: str, name: str) -> int:

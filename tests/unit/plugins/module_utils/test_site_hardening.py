@@ -71,6 +71,13 @@ def test_no_limit_in_trac_is_none_in_apache() -> None:
     assert limits(found={"two": unlimited}) == [DEFAULT_BYTES, 0, 5]
 
 
+@pytest.mark.parametrize("name", ["attachment", "wiki"])
+def test_a_size_that_apache_cannot_read_is_no_limit(name: str) -> None:
+    most = 2**63 - 1 - 1048576
+    assert _site_hardening.request_bytes({"attachment": {"max_size": most}}) == 2**63 - 1
+    assert _site_hardening.request_bytes({name: {"max_size": str(most + 1)}}) == 0
+
+
 @pytest.mark.parametrize("value", ["", "lots", None, "2 MB"])
 def test_a_size_that_trac_cannot_read_is_as_its_default(value: Any) -> None:
     assert _site_hardening.request_bytes({"attachment": {"max_size": value}}) == DEFAULT_BYTES
