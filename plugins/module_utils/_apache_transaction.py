@@ -348,11 +348,12 @@ def _refusal(wanted: t.Mapping[str, Entry], config_dir: str, apache: str) -> str
             candidate = os.path.join(os.path.realpath(temporary), "apache2")
             shutil.copytree(config_dir, candidate, symlinks=True)
             os.mkdir(os.path.join(candidate, ".run"))
-            inside = re.compile(re.escape(config_dir) + r"(?=$|[/\"'\s])")
+            # Whole paths only: /usr/local/etc/apache2, ${ROOT}/etc/apache2 and /etc/apache2-old are others.
+            inside = re.compile(r"(?<![\w./@~%+}-])" + re.escape(config_dir) + r"(?![\w.@~%+-])")
             for path, entry in wanted.items():
                 if path.startswith(config_dir + "/"):
                     entry.write(candidate + path[len(config_dir) :])
-            _redirect(candidate, inside)
+            _redirect(candidate, config_dir, inside)
             result = subprocess.run(
                 ["/bin/sh", "-c", _TEST_SCRIPT, "sh", candidate, apache, config_dir],
                 stdin=subprocess.DEVNULL,
@@ -371,15 +372,24 @@ def _refusal(wanted: t.Mapping[str, Entry], config_dir: str, apache: str) -> str
     return result.stdout.decode("utf-8", "replace").strip().replace(candidate, config_dir)
 
 
-def _redirect(candidate: str, inside: t.Pattern[str]) -> None:
-    """Let absolute paths into the configuration's directory lead into the candidate."""
+def _redirect(candidate: str, config_dir: str, inside: t.Pattern[str]) -> None:
+    """Let absolute paths into the configuration's directory lead into the candidate.
+
+    Links out of the configuration's directory lead where they lead on the host.
+    """
     for directory, names, files in os.walk(candidate):
         for name in [*names, *files]:
             path = os.path.join(directory, name)
             if os.path.islink(path):
                 target = os.readlink(path)
-                moved = inside.sub(lambda _match: candidate, target, count=1)
-                if os.path.isabs(target) and moved != target:
+                full = os.path.join(config_dir + directory[len(candidate) :], target)
+                normal = os.path.normpath(full)
+                moved = target
+                if not (normal + "/").startswith(config_dir + "/"):
+                    moved = full
+                elif os.path.isabs(target):
+                    moved = candidate + normal[len(config_dir) :]
+                if moved != target:
                     os.unlink(path)
                     os.symlink(moved, path)
             elif name.endswith((".conf", ".load")) and os.path.isfile(path):
