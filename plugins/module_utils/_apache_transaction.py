@@ -24,7 +24,11 @@ import time
 import typing as t
 import uuid
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _full_disk, _held_directory
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _apache_copies,
+    _full_disk,
+    _held_directory,
+)
 
 _JOURNAL_VERSION = 1
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -337,7 +341,8 @@ def check_candidate(wanted: t.Mapping[str, Entry], config_dir: str, apache: str)
         )
     else:
         msg = f"Apache refuses the new configuration, which was not installed: {words}"
-    raise TransactionError(msg)
+    copies = _apache_copies.advice(config_dir.rstrip("/"))
+    raise TransactionError(f"{msg}\n{copies}" if copies else msg)
 
 
 def _refusal(wanted: t.Mapping[str, Entry], config_dir: str, apache: str) -> str | None:
@@ -348,7 +353,7 @@ def _refusal(wanted: t.Mapping[str, Entry], config_dir: str, apache: str) -> str
             candidate = os.path.join(os.path.realpath(temporary), "apache2")
             shutil.copytree(config_dir, candidate, symlinks=True)
             os.mkdir(os.path.join(candidate, ".run"))
-            # Whole paths only: /usr/local/etc/apache2, ${ROOT}/etc/apache2 and /etc/apache2-old are others.
+            # Whole paths: /usr/local/etc/apache2, ${ROOT}/etc/apache2, /etc/apache2-old are others.
             inside = re.compile(r"(?<![\w./@~%+}-])" + re.escape(config_dir) + r"(?![\w.@~%+-])")
             for path, entry in wanted.items():
                 if path.startswith(config_dir + "/"):

@@ -134,8 +134,10 @@ def size_problems(where: str, site: t.Mapping[str, t.Any]) -> Problems:
     if value is None or (_is_number(value) and 0 <= int(value) <= _MOST_BYTES):
         return []
     return [
-        f"{where}.limit_request_body is {value!r}; it has to be a number of bytes, 0 for no limit, "
-        f"to {_MOST_BYTES}."
+        (
+            f"{where}.limit_request_body is {value!r}; it has to be a number of bytes, 0 for no "
+            f"limit, to {_MOST_BYTES}."
+        )
     ]
 
 

@@ -2,7 +2,9 @@
 """Ask for pages again and again, and say with which statuses they were answered.
 
 Arguments: the number of requests for each; the address to come from; URLs, asked for as they are
-written, with HTTP Basic if they begin with a name and a password. Prints JSON: for each URL how many answers had which status, and Retry-After of the last.
+written, with HTTP Basic if they begin with a name and a password.
+
+Prints JSON: for each URL how many answers had which status, and Retry-After of the last.
 """
 
 import base64
