@@ -24,7 +24,11 @@ import time
 import typing as t
 import uuid
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _full_disk, _held_directory
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _apache_copies,
+    _full_disk,
+    _held_directory,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._sync import (
     make_directory,
     sync_directory,
@@ -363,7 +367,8 @@ def check_candidate(wanted: t.Mapping[str, Entry], config_dir: str, apache: str)
         )
     else:
         msg = f"Apache refuses the new configuration, which was not installed: {words}"
-    raise TransactionError(msg)
+    copies = _apache_copies.advice(config_dir.rstrip("/"))
+    raise TransactionError(f"{msg}\n{copies}" if copies else msg)
 
 
 def _refusal(wanted: t.Mapping[str, Entry], config_dir: str, apache: str) -> str | None:
@@ -374,11 +379,12 @@ def _refusal(wanted: t.Mapping[str, Entry], config_dir: str, apache: str) -> str
             candidate = os.path.join(os.path.realpath(temporary), "apache2")
             shutil.copytree(config_dir, candidate, symlinks=True)
             os.mkdir(os.path.join(candidate, ".run"))
-            inside = re.compile(re.escape(config_dir) + r"(?=$|[/\"'\s])")
+            # Whole paths: /usr/local/etc/apache2, ${ROOT}/etc/apache2, /etc/apache2-old are others.
+            inside = re.compile(r"(?<![\w./@~%+}-])" + re.escape(config_dir) + r"(?![\w.@~%+-])")
             for path, entry in wanted.items():
                 if path.startswith(config_dir + "/"):
                     entry.write(candidate + path[len(config_dir) :])
-            _redirect(candidate, inside)
+            _redirect(candidate, config_dir, inside)
             result = subprocess.run(
                 ["/bin/sh", "-c", _TEST_SCRIPT, "sh", candidate, apache, config_dir],
                 stdin=subprocess.DEVNULL,
@@ -397,15 +403,24 @@ def _refusal(wanted: t.Mapping[str, Entry], config_dir: str, apache: str) -> str
     return result.stdout.decode("utf-8", "replace").strip().replace(candidate, config_dir)
 
 
-def _redirect(candidate: str, inside: t.Pattern[str]) -> None:
-    """Let absolute paths into the configuration's directory lead into the candidate."""
+def _redirect(candidate: str, config_dir: str, inside: t.Pattern[str]) -> None:
+    """Let absolute paths into the configuration's directory lead into the candidate.
+
+    Links out of the configuration's directory lead where they lead on the host.
+    """
     for directory, names, files in os.walk(candidate):
         for name in [*names, *files]:
             path = os.path.join(directory, name)
             if os.path.islink(path):
                 target = os.readlink(path)
-                moved = inside.sub(lambda _match: candidate, target, count=1)
-                if os.path.isabs(target) and moved != target:
+                full = os.path.join(config_dir + directory[len(candidate) :], target)
+                normal = os.path.normpath(full)
+                moved = target
+                if not (normal + "/").startswith(config_dir + "/"):
+                    moved = full
+                elif os.path.isabs(target):
+                    moved = candidate + normal[len(config_dir) :]
+                if moved != target:
                     os.unlink(path)
                     os.symlink(moved, path)
             elif name.endswith((".conf", ".load")) and os.path.isfile(path):

@@ -305,7 +305,8 @@ def _network(variables: Variables) -> list[str]:
         )
     for name, low, high in (
         ("trac_database_port", 1, 65535),
-        ("trac_database_max_connections", 10, 262143),
+        # PostgreSQL sets memory aside for each, and does not start where that is not there.
+        ("trac_database_max_connections", 10, 10000),
     ):
         value = variables[name]
         if value in (None, ""):

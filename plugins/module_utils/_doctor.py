@@ -361,6 +361,8 @@ class Examination:
         pages = _doctor_http.start_pages(sites, self._there(), base)
         logins = _doctor_http.login_pages(sites, self._there(), base)
         answers = _doctor_http.ask([*hellos, *logins, *pages], _PAGE_SECONDS, self._left())
+        again = _doctor_http.after_a_minute(logins, answers, _PAGE_SECONDS, self._left())
+        answers.update(again)
         starts = {page: answers[page] for page in pages}
         titles = {name: facts["title"] for name, facts in self.facts.items()}
         self._check(

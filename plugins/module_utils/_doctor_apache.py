@@ -13,6 +13,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _apache_copies,
     _apache_host,
     _doctor_configuration,
     _doctor_system,
@@ -93,6 +94,16 @@ def check_configuration(server_root: str, program: str | None) -> t.Iterator[Res
         status, output = _doctor_system.command(
             ["/bin/sh", "-c", _TEST, "sh", directory, server_root, program], _SECONDS
         )
+    copies = _apache_copies.advice(server_root)
+    if status == 0 and copies:
+        yield Result(
+            name,
+            WARNING,
+            "Syntax OK, but virtual hosts stand there twice.",
+            "Visitors get the one or the other, by the order of the files' names.",
+            copies,
+        )
+        return
     if status == 0:
         yield Result(name, OK, "Syntax OK")
         return
@@ -103,8 +114,9 @@ def check_configuration(server_root: str, program: str | None) -> t.Iterator[Res
         f"apache2 -t says: {told}",
         "A running Apache goes on with its old configuration, but will not start again, and no "
         "change is loaded.",
-        "Correct what is named, or run playbooks/site.yml if the file is one of the collection's; "
-        "then: apache2ctl configtest && systemctl reload apache2",
+        copies
+        or "Correct what is named, or run playbooks/site.yml if the file is one of the "
+        "collection's; then: apache2ctl configtest && systemctl reload apache2",
     )
 
 
@@ -150,7 +162,7 @@ def check_running(
         FAILED,
         f"Apache runs (process {pids[0]}) and does not answer: {'; '.join(silent)}.",
         "All its workers are busy or it hangs, or it listens elsewhere.",
-        "See what it is doing: apache2ctl fullstatus, the error log (MaxRequestWorkers). "
+        "See what it is doing in the error log (MaxRequestWorkers). "
         "Then: systemctl restart apache2",
     )
 

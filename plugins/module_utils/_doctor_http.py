@@ -34,6 +34,8 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _LONGEST_BODY_BYTES = 2 * 1024 * 1024
 _SHOWN = 200
 
+_MINUTE_SECONDS = 61  # of the limit of logins
+
 _NO_LOGIN = "Authentication information not available"
 
 # What pages of errors say, and what to do. The first that fits is taken.
@@ -129,6 +131,24 @@ def ask(pages: t.Sequence[Page], seconds: float, budget: float) -> dict[Page, An
     pages = list(dict.fromkeys(pages))
     with concurrent.futures.ThreadPoolExecutor(max_workers=_WORKERS) as pool:
         return dict(zip(pages, pool.map(one, pages)))
+
+
+def after_a_minute(
+    logins: t.Sequence[Page],
+    answers: t.Mapping[Page, Answer],
+    seconds: float,
+    left: float,
+    sleep: t.Callable[[float], None] = time.sleep,
+) -> dict[Page, Answer]:
+    """The answers of the logins once more, if the first was refused for too many requests.
+
+    They may have been those of earlier checks. Nothing, where that is not so or no time is left.
+    """
+    refused = bool(logins) and answers[logins[0]].status == _site_authentication.TOO_MANY
+    if not refused or left < _MINUTE_SECONDS:
+        return {}
+    sleep(_MINUTE_SECONDS)
+    return ask(logins, seconds, left - _MINUTE_SECONDS)
 
 
 # -- what to ask for -------------------------------------------------------------------------
@@ -312,6 +332,20 @@ def judge_login(pages: t.Mapping[Page, Answer]) -> list[Result]:
                     "Give the site the key authentication in trac_sites (or extra_directives with "
                     "AuthType, AuthUserFile and Require valid-user for <mount>/login), and run "
                     "playbooks/site.yml; or install a plugin for it.",
+                    _of(page),
+                )
+            )
+        elif answer.status == _site_authentication.TOO_MANY and not results:
+            results.append(
+                Result(
+                    name,
+                    FAILED,
+                    f"{page.url}, the first login that was asked for, is answered with 429.",
+                    "A limit of requests keeps visitors from logging in.",
+                    "If others on this host (or the doctor, or playbooks/site.yml) have just asked "
+                    "for many logins, ask again in a minute. Otherwise look at "
+                    "trac_site_rate_limits, and for other limits in Apache's configuration "
+                    "(QS_..., mod_evasive).",
                     _of(page),
                 )
             )

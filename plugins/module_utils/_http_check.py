@@ -28,6 +28,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import _certificate
 _TITLE = re.compile(r"<title(?:\s[^>]*)?>(.*?)</title\s*>", re.IGNORECASE | re.DOTALL)
 _WORKERS = 4
 _SHOWN_CHARACTERS = 80
+# Who has asked too often is answered again when the minute is over.
+_TOO_MANY, _MINUTE_SECONDS = 429, 61
 _LONGEST_BODY_BYTES = 4 * 1024 * 1024
 # The certificate that mod_md makes for itself until it gets one, and what is answered then.
 _MANAGED_FALLBACK, _NOT_READY = "Apache Managed Domain Fallback", 503
@@ -256,19 +258,29 @@ def run_checks(
     delay: float,
     sleep: t.Callable[[float], None] = time.sleep,
 ) -> list[Result]:
-    """Run all checks, then those that failed again, until all pass or the retries are used up."""
+    """Run all checks, then those that failed again, until all pass or the retries are used up.
+
+    What is refused for too many requests after that may be so for what others, or earlier runs,
+    have asked within the minute; it is asked once more when that is over.
+    """
     results: dict[int, Result] = {}
+
+    def run(todo: t.Sequence[int]) -> None:
+        found = pool.map(lambda index: run_check(checks[index], timeout), todo)
+        results.update(zip(todo, found))
+
+    def failed() -> list[int]:
+        return [index for index in range(len(checks)) if not results[index].ok]
+
     with concurrent.futures.ThreadPoolExecutor(max_workers=_WORKERS) as pool:
-        for attempt in range(retries + 1):
-            if attempt:
-                sleep(delay)
-            todo = [
-                index
-                for index in range(len(checks))
-                if index not in results or not results[index].ok
-            ]
-            found = pool.map(lambda index: run_check(checks[index], timeout), todo)
-            results.update(zip(todo, found))
-            if all(result.ok for result in results.values()):
+        run(range(len(checks)))
+        for _attempt in range(retries):
+            if not failed():
                 break
+            sleep(delay)
+            run(failed())
+        refused = [index for index in failed() if results[index].status == _TOO_MANY]
+        if refused:
+            sleep(_MINUTE_SECONDS)
+            run(refused)
     return [results[index] for index in range(len(checks))]

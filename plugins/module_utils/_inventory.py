@@ -43,6 +43,9 @@ _SITE_SECONDS = (
     ("request_timeout", 1, 86400),
     ("startup_timeout", 30, 3600),
 )
+# Each process takes memory, each thread a stack and a connection to the database: more than these
+# are a slip of the hand that takes the host down.
+_SITE_NUMBERS = (("processes", 256), ("threads", 256), ("pool_size", 1000))
 _DATABASE = re.compile(r"(sqlite|postgres|mysql):\S")
 
 
@@ -206,9 +209,9 @@ def site_problems(
                 f"trac_environments: {', '.join(sorted(names)) or 'which is empty'}. "
                 "Leave it out to serve all of them."
             )
-        for key in ("processes", "threads", "pool_size"):
-            if site.get(key) is not None and int(site[key]) < 1:
-                problems.append(f"{where}.{key} is {site[key]!r}; it has to be 1 or more.")
+        for key, most in _SITE_NUMBERS:
+            if site.get(key) is not None and not 1 <= int(site[key]) <= most:
+                problems.append(f"{where}.{key} is {site[key]!r}; allowed are 1 to {most}.")
         if site.get("preload") is not None and int(site["preload"]) < 0:
             problems.append(
                 f"{where}.preload is {site['preload']!r}; it has to be a number of environments, "

@@ -35,6 +35,15 @@ HEADERS = {
 
 # Requests a minute from one address, for pages that are dear or can be guessed at.
 RATES = {"login": 60, "search": 120}
+# mod_qos counts in 16 bits: one more would be less than nothing, and everybody be refused.
+_MOST_RATE = 32766
+_NEVER = 32767
+
+# Paths at which modules show, or change, the state of the whole server.
+_OF_SERVER = (
+    *("server-status", "server-info", "ldap-status", "balancer-manager", "md-status", "qos"),
+    ".httpd",
+)
 
 # Trac's options that say how much a visitor may send in one request, and their defaults. A text
 # counts in characters, of which a form makes up to 12 bytes (%F0%9F%98%80).
@@ -46,6 +55,8 @@ _TRAC_SIZE = 262144
 _BYTES_OF_CHARACTER = 12
 # For the other fields of a form.
 _ROOM = 1048576
+# Apache reads no larger number.
+_MOST_BYTES = 2**63 - 1
 
 # Fewer than HTTP allows: a name may not mean something to Apache.
 _HEADER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
@@ -97,9 +108,10 @@ def rate_problems(rates: object) -> Problems:
         if key not in RATES
     ]
     problems += [
-        f"{variable}[{key!r}] is {value!r}; allowed are 0 (no limit) to 100000 requests a minute."
+        f"{variable}[{key!r}] is {value!r}; allowed are 0 (no limit) to {_MOST_RATE} requests a "
+        "minute."
         for key, value in rates.items()
-        if key in RATES and not (_is_number(value) and 0 <= int(value) <= 100000)
+        if key in RATES and not (_is_number(value) and 0 <= int(value) <= _MOST_RATE)
     ]
     return problems
 
@@ -119,10 +131,13 @@ def writable_problems(paths: object) -> Problems:
 def size_problems(where: str, site: t.Mapping[str, t.Any]) -> Problems:
     """Problems of a site's `limit_request_body`."""
     value = site.get("limit_request_body")
-    if value is None or (_is_number(value) and 0 <= int(value) < 2**63):
+    if value is None or (_is_number(value) and 0 <= int(value) <= _MOST_BYTES):
         return []
     return [
-        f"{where}.limit_request_body is {value!r}; it has to be a number of bytes, 0 for no limit."
+        (
+            f"{where}.limit_request_body is {value!r}; it has to be a number of bytes, 0 for no "
+            f"limit, to {_MOST_BYTES}."
+        )
     ]
 
 
@@ -157,7 +172,8 @@ def request_bytes(options: t.Mapping[str, t.Mapping[str, t.Any]]) -> int:
     if file < 0:
         return 0
     text = max(0, page, description + comment)
-    return max(file, text * _BYTES_OF_CHARACTER) + _ROOM
+    wanted = max(file, text * _BYTES_OF_CHARACTER) + _ROOM
+    return wanted if wanted <= _MOST_BYTES else 0
 
 
 def _option(options: t.Mapping[str, t.Mapping[str, t.Any]], section: str, name: str) -> int:
@@ -189,8 +205,8 @@ def site_hardening(
     used = [robot["path"] for robot in robots.values()]
     return {
         "headers": sent_headers(settings["headers"], any(map(_has_provider, sites))),
-        # mod_qos refuses the request that reaches the number.
-        "rates": [{"name": name, "refused": rates[name] + 1} for name in limited],
+        "rates": _rules(rates) if limited else [],
+        "passwords": rates["login"] > 0,
         "sites": {
             site["name"]: {
                 "limit_request_body": _limit(site, sizes),
@@ -201,12 +217,25 @@ def site_hardening(
             for site in sites
         },
         "robots": robots,
+        "closed": {name: _closed(members) for name, members in hosts.items()},
         "absent": [
             path
             for path in (f"{site['directory']}/robots.txt" for site in sites)
             if path not in used
         ],
     }
+
+
+def _rules(rates: t.Mapping[str, int]) -> list[Dict]:
+    """The rules of mod_qos: what they count, and the number at which they refuse.
+
+    A reload adds none to those that Apache was started with, so that all are always there. What
+    counts for a rule without a limit is not marked, and the number never reached.
+    """
+    # A page counts when it is asked for; a password when it has been refused.
+    numbers = {name: rate and rate + 1 for name, rate in rates.items()}
+    numbers["password"] = rates["login"]
+    return [{"name": name, "refused": number or _NEVER} for name, number in numbers.items()]
 
 
 def _sizes(
@@ -235,6 +264,16 @@ def _limit(site: t.Mapping[str, t.Any], sizes: t.Mapping[str, int]) -> int:
         return int(given)
     wanted = [sizes[name] for name in site["served"] if name in sizes] or [request_bytes({})]
     return 0 if 0 in wanted else max(wanted)
+
+
+def _closed(sites: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+    """An expression for the server's state in a virtual host; what its sites serve is not in it."""
+    own = {site["mount"].split("/")[1] for site in sites}
+    for site in sites:
+        if site["mount"] == "/" and site["parent_directory"]:
+            own.update(site["served"])
+    paths = "|".join(re.escape(path) for path in _OF_SERVER if path not in own)
+    return f"^/({paths})(/|$)"
 
 
 def _has_provider(site: t.Mapping[str, t.Any]) -> bool:

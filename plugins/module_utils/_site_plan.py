@@ -328,6 +328,7 @@ def _checks(
             }
             checks.append(_site_authentication.checked(check, site, name))
             checks += _site_authentication.login_checks(site, common, under)
+    _site_authentication.first_answered(checks)
     return checks
 
 

@@ -146,7 +146,7 @@ def _copy_with_sqlite(environment: t.Any, file: str, copy: str) -> dict[str, int
 def _sqlite_target(environment: t.Any, file: str, copy: str) -> str:
     """Where the database's file belongs in a copy."""
     inside = os.path.relpath(file, environment.path)
-    if inside.startswith(os.pardir):
+    if inside.split(os.sep)[0] == os.pardir:
         inside = os.path.join("db", os.path.basename(file))
     return os.path.join(copy, inside)
 

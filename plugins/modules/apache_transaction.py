@@ -214,6 +214,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _apache_copies
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_transaction import (
     ABSENT,
     Change,
@@ -440,6 +441,9 @@ def main() -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         msg = f"The transaction {module.params['name']} failed: {error}"
         module.fail_json(msg=msg, token=transaction.token if transaction else "")
+    copies = _apache_copies.advice(module.params["config_dir"])
+    if copies and module.params["state"] == "present":
+        module.warn(copies)
     module.exit_json(**result)
 
 

@@ -90,7 +90,9 @@ options:
     default: {}
     version_added: "0.2.0"
   retries:
-    description: How often a check that did not pass is repeated.
+    description:
+      - How often a check that did not pass is repeated. What is answered with 429 (too many
+        requests) after that is asked once more when a minute is over.
     type: int
     default: 5
   delay:

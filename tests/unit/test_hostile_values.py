@@ -100,7 +100,7 @@ def directives(text: str) -> list[tuple[str, list[str]]]:
             continue
         opens = content.startswith("<")
         name, rest = word(content[1:-1] if opens else content)
-        assert re.fullmatch("[A-Za-z_]+", name), line
+        assert re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name), line
         arguments = []
         while rest:
             argument, rest = word(rest)

@@ -2,9 +2,12 @@
 """Ask for pages again and again, and say with which statuses they were answered.
 
 Arguments: the number of requests for each; the address to come from; URLs, asked for as they are
-written. Prints JSON: for each URL how many answers had which status, and Retry-After of the last.
+written, with HTTP Basic if they begin with a name and a password.
+
+Prints JSON: for each URL how many answers had which status, and Retry-After of the last.
 """
 
+import base64
 import collections
 import http.client
 import json
@@ -18,11 +21,13 @@ def main():
     for url in sys.argv[3:]:
         parts = urllib.parse.urlsplit(url)
         statuses = collections.Counter()
+        login, _at, place = parts.netloc.rpartition("@")
+        word = "Basic " + base64.b64encode(login.encode()).decode()
+        headers = {"Authorization": word} if login else {}
         for _number in range(number):
-            connection = http.client.HTTPConnection(
-                parts.netloc, source_address=(address, 0), timeout=60
-            )
-            connection.request("GET", url[url.index(parts.netloc) + len(parts.netloc) :])
+            connection = http.client.HTTPConnection(place, source_address=(address, 0), timeout=60)
+            path = url[url.index(place) + len(place) :]
+            connection.request("GET", path, headers=headers)
             response = connection.getresponse()
             response.read()
             statuses[response.status] += 1

@@ -274,6 +274,10 @@ def test_good_variables(changes: dict[str, t.Any]) -> None:
         ),
         ({"trac_database_address": "a b"}, ["trac_database_address", "'a b'"]),
         ({"trac_database_port": 70000}, ["trac_database_port", "65535"]),
+        (
+            {"trac_database_max_connections": 10001},
+            ["trac_database_max_connections", "10 to 10000"],
+        ),
         ({"trac_database_max_connections": "many"}, ["trac_database_max_connections", "'many'"]),
         ({"trac_database_tls_key": "/etc/a.key"}, ["trac_database_tls_certificate", "missing"]),
         ({"trac_database_socket": "/a b"}, ["trac_database_socket", "'/a b'"]),

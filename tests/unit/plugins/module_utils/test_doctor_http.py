@@ -148,6 +148,38 @@ SITES: list[dict[str, t.Any]] = [
 ]
 
 
+LOGINS = [
+    Page("http://127.0.0.1/a/login", "x", "a"),
+    Page("http://127.0.0.1/b/login", "x", "b"),
+]
+REFUSED = Answer(429, page("Too many requests"))
+
+
+def test_a_limit_that_lets_nobody_log_in_is_a_failure() -> None:
+    first, second = _doctor_http.judge_login({LOGINS[0]: REFUSED, LOGINS[1]: REFUSED})
+    assert first.status == "failed"
+    assert "429" in first.seen
+    assert "trac_site_rate_limits" in first.advice
+    # The doctor's own requests may have been too many by then.
+    first, second = _doctor_http.judge_login({LOGINS[0]: LOGIN_WANTED, LOGINS[1]: REFUSED})
+    assert (first.status, second.status) == ("ok", "skipped")
+
+
+@pytest.mark.parametrize(
+    ("first", "left", "pauses"),
+    [(REFUSED, 90, [61]), (REFUSED, 60, []), (LOGIN_WANTED, 90, [])],
+)
+def test_a_limit_may_be_that_of_the_minute(
+    first: Answer, left: float, pauses: list[float], address: str
+) -> None:
+    logins = [Page(f"{address}/login", "x", "a"), Page(f"{address}/b/login", "x", "b")]
+    slept: list[float] = []
+    answers = {logins[0]: first, logins[1]: REFUSED}
+    again = _doctor_http.after_a_minute(logins, answers, 5, left, slept.append)
+    assert slept == pauses
+    assert [answer.status for answer in again.values()] == ([200, 200] if pauses else [])
+
+
 def test_what_is_asked() -> None:
     starts = _doctor_http.start_pages(SITES, ["one", "two"], "http://127.0.0.1:8080")
     assert [(each.url, each.host, each.environment) for each in starts] == [

@@ -71,6 +71,13 @@ def test_no_limit_in_trac_is_none_in_apache() -> None:
     assert limits(found={"two": unlimited}) == [DEFAULT_BYTES, 0, 5]
 
 
+@pytest.mark.parametrize("name", ["attachment", "wiki"])
+def test_a_size_that_apache_cannot_read_is_no_limit(name: str) -> None:
+    most = 2**63 - 1 - 1048576
+    assert _site_hardening.request_bytes({"attachment": {"max_size": most}}) == 2**63 - 1
+    assert _site_hardening.request_bytes({name: {"max_size": str(most + 1)}}) == 0
+
+
 @pytest.mark.parametrize("value", ["", "lots", None, "2 MB"])
 def test_a_size_that_trac_cannot_read_is_as_its_default(value: Any) -> None:
     assert _site_hardening.request_bytes({"attachment": {"max_size": value}}) == DEFAULT_BYTES
@@ -132,11 +139,11 @@ def test_headers_that_can_be_sent_are_not_refused() -> None:
     [
         ([], "has to be a dictionary"),
         ({"logins": 1}, "unknown key 'logins'; known are login, search"),
-        ({"login": -1}, "0 (no limit) to 100000"),
-        ({"login": 100001}, "0 (no limit) to 100000"),
-        ({"login": "many"}, "0 (no limit) to 100000"),
-        ({"search": True}, "0 (no limit) to 100000"),
-        ({"search": "1\n"}, "0 (no limit) to 100000"),
+        ({"login": -1}, "0 (no limit) to 32766"),
+        ({"login": 32767}, "0 (no limit) to 32766"),
+        ({"login": "many"}, "0 (no limit) to 32766"),
+        ({"search": True}, "0 (no limit) to 32766"),
+        ({"search": "1\n"}, "0 (no limit) to 32766"),
     ],
 )
 def test_rates_that_cannot_work_are_refused(rates: Any, says: str) -> None:
@@ -145,15 +152,27 @@ def test_rates_that_cannot_work_are_refused(rates: Any, says: str) -> None:
     assert says in problem
 
 
+def refused(rates: dict[str, Any] | None = None) -> dict[str, int]:
+    rules = hardening(rate_limits=rates or {})["rates"]
+    return {rule["name"]: rule["refused"] for rule in rules}
+
+
 def test_rates() -> None:
     assert _site_hardening.rate_problems({"login": 0, "search": "7"}) == []
-    assert hardening()["rates"] == [
-        {"name": "login", "refused": 61},
-        {"name": "search", "refused": 121},
-    ]
+    most = {"login": 32766, "search": "32766"}
+    assert _site_hardening.rate_problems(most) == []
+    assert refused() == {"login": 61, "search": 121, "password": 60}
+    assert refused(most) == {"login": 32767, "search": 32767, "password": 32766}
     fewer = hardening(rate_limits={"login": 0, "search": "7"})
-    assert fewer["rates"] == [{"name": "search", "refused": 8}]
+    # Rules stay in their places: Apache would not add them at a reload.
+    assert refused({"login": 0, "search": "7"}) == {
+        "login": 32767,
+        "search": 8,
+        "password": 32767,
+    }
     assert [item["name"] for item in fewer["sites"]["trac"]["limited"]] == ["search"]
+    assert (fewer["passwords"], hardening()["passwords"]) == (False, True)
+    assert refused({"login": 0, "search": 0}) == {}
 
 
 @pytest.mark.parametrize(
@@ -186,6 +205,27 @@ def test_robots() -> None:
     assert found["absent"] == ["/s/all/robots.txt"]
     none = hardening(robots=False)
     assert (none["robots"], len(none["absent"])) == ({}, 3)
+
+
+def test_the_servers_state_is_closed_but_not_what_sites_serve() -> None:
+    closed = hardening()["closed"]
+    assert set(closed) == {"", "root.example.org"}
+    for path in ("/server-status", "/server-info/", "/ldap-status", "/.httpd/x"):
+        assert re.search(closed[""], path)
+    for path in ("/trac/server-status", "/server-statuses", "/xhttpd", "/"):
+        assert not re.search(closed[""], path)
+    sites = [
+        {**SITES[0], "mount": "/qos/trac"},
+        {**SITES[1], "mount": "/", "served": ["server-info"]},
+        {**SITES[2], "mount": "/", "served": ["server-status"]},
+    ]
+    settings = {"headers": {}, "rate_limits": {}, "robots": True, "found": {}}
+    closed = _site_hardening.site_hardening(sites, ENVIRONMENTS, settings)["closed"]
+    assert not re.search(closed[""], "/qos/trac")
+    assert not re.search(closed[""], "/server-info")
+    assert re.search(closed[""], "/server-status")
+    # An environment at the root has pages of Trac there, not the name of an environment.
+    assert re.search(closed["root.example.org"], "/server-status")
 
 
 @pytest.mark.parametrize("paths", ["/x", [1], ["x"], ["/a b"], ["/a\n"], ["/a/../b"], ["/"]])

@@ -266,7 +266,7 @@ def host_of(
 
 def test_plain_sites_stay_what_they_were(rendered: Rendered) -> None:
     text = rendered(plan(site(None)))
-    for word in ("SSL", "MD", "Rewrite", "443", "Strict", "Protocols"):
+    for word in ("SSL", "MD", "Rewrite", "443", "Strict", "Protocols h2"):
         assert word not in text
     assert "\n\n\n" not in text
     assert text.count("<VirtualHost *:80>") == 1
@@ -286,6 +286,7 @@ def test_a_site_with_a_certificate(name: str, rendered: Rendered) -> None:
     assert "sslusestapling" not in secure
     assert plain["rewriterule"] == ("^", "https://%{SERVER_NAME}%1", "[R=308,NE,L]")
     assert plain["servername"] == ("trac.example.org",)
+    assert plain["protocols"] == ("http/1.1",)
     assert "wsgiscriptalias" not in plain
     assert "sslengine" not in plain
     assert ("wsgiscriptalias" in secure) == (name == "000-trac.conf.j2")

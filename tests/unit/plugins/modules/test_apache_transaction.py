@@ -239,6 +239,74 @@ def test_a_role_s_own_link_is_removed(host: Host) -> None:
     assert not host.run(**absent)["changed"]
 
 
+def seen_by_apache(host: Host, text: str, *commands: str) -> str:
+    """What a configuration has become in the candidate, with DIR for the host's directory."""
+    host.available.write_text("Good\n")
+    (host.config / "x.conf").write_text(text.replace("DIR", str(host.config)))
+    # Written so that the words for the user do not turn it back.
+    host.apache.write_text(
+        '#!/bin/sh\ncd "$3"\nexec 2>&1\n'
+        f'sed "s#$3#CANDIDATE#g" x.conf\n{" ".join(commands)}\nexit 1\n'
+    )
+    with pytest.raises(logic.TransactionError) as caught:
+        host.run(files=[host.file(host.available, "Newer\n")])
+    return str(caught.value).replace(str(host.config), "DIR")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'Include "DIR/a.conf"',
+        "IncludeOptional 'DIR/a/*.conf'",
+        "ServerRoot DIR",
+        'ServerRoot "DIR"',
+        "Define THERE DIR",
+        "<Directory DIR>",
+        "LoadModule x_module DIR/x.so",
+        "WSGIDaemonProcess x python-home=DIR/venv",
+        "SSLPassPhraseDialog exec:DIR/pass",
+        'CustomLog "|DIR/log -x" combined',
+        "Include\tDIR/a.conf",
+        "<If \"-f 'DIR/x' && file('DIR/y') == 'z'\">",
+    ],
+)
+def test_paths_of_the_configuration_lead_into_the_candidate(host: Host, line: str) -> None:
+    assert line.replace("DIR", "CANDIDATE") in seen_by_apache(host, line + "\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Include /usr/localDIR/x.conf",
+        'Include "/mnt.x/DIR/x.conf"',
+        "Include ${ROOT}DIR/x.conf",
+        "Include DIR2/x.conf",
+        "Include DIR-old/x.conf",
+        "Include DIR.bak",
+        "Include ~DIR/x.conf",
+        "Redirect /x https://example.orgDIR/x",
+    ],
+)
+def test_paths_that_only_look_like_it_stay(host: Host, line: str) -> None:
+    seen = seen_by_apache(host, line + "\n")
+    assert line in seen
+    assert "CANDIDATE" not in seen
+
+
+def test_links_out_of_the_configuration_lead_where_they_led(host: Host) -> None:
+    outside = host.root / "phpmyadmin"
+    outside.mkdir()
+    (outside / "apache.conf").write_text("Outside\n")
+    same_name = host.root / "usr" / str(host.config).lstrip("/")
+    same_name.mkdir(parents=True)
+    (same_name / "b.conf").write_text("Same name\n")
+    (host.config / "sites-enabled" / "p.conf").symlink_to("../../phpmyadmin/apache.conf")
+    (host.config / "sites-enabled" / "q.conf").symlink_to(same_name / "b.conf")
+    (host.config / "sites-enabled" / "r.conf").symlink_to("../x.conf")
+    seen = seen_by_apache(host, "Own\n", "cat sites-enabled/[pqr].conf")
+    assert "Outside\nSame name\nOwn" in seen
+
+
 def test_a_rollback_restores_contents_modes_links_and_absence(host: Host) -> None:
     host.run(**host.site("Old\n", mode="0600"))
     host.run(state="committed")

@@ -48,6 +48,7 @@ PAGES: dict[str, tuple[int, str, str]] = {
 
 class Site(http.server.ThreadingHTTPServer):
     failures_left = 0
+    limited = False
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -73,6 +74,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             status, text = 200, self.headers.get("X-Word", "none")
         if self.path == "/busy":
             status = 503
+        if self.path == "/limited":
+            status = 429 if self.server.limited else 401
         if self.path == "/slow-start":
             status, text = (503, "") if self.server.failures_left else (200, "up")
             self.server.failures_left = max(0, self.server.failures_left - 1)
@@ -202,6 +205,29 @@ def test_only_what_failed_is_asked_again_until_it_passes(site: Site) -> None:
     ]
     assert pauses == [3, 3]
     assert sorted(site.paths) == ["/hello", "/slow-start", "/slow-start", "/slow-start"]
+
+
+def test_a_limit_of_requests_is_over_after_a_minute(site: Site) -> None:
+    pauses: list[float] = []
+    base = f"http://127.0.0.1:{site.server_port}"
+    checks = [Check("login", f"{base}/limited", status=(401,)), Check("b", f"{base}/hello")]
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        site.limited = sum(pauses) < 60
+
+    site.limited = True
+    results = run_checks(checks, 5, retries=2, delay=1, sleep=sleep)
+    assert [(result.name, result.ok, result.status) for result in results] == [
+        ("login", True, 401),
+        ("b", True, 200),
+    ]
+    assert pauses == [1, 1, 61]
+    # What is refused for good is said.
+    site.limited = True
+    (result,) = run_checks(checks[:1], 5, retries=0, delay=1, sleep=pauses.append)
+    assert "status 429" in result.reason
+    assert site.paths.count("/hello") == 1
 
 
 def test_retries_end(site: Site) -> None:
