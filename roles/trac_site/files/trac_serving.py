@@ -7,7 +7,8 @@ Preloading: environments are opened when the process starts, before Apache gives
 Freezing: Trac has Python's garbage collector walk all objects of the process at the end of each
 request, which takes longer than making most pages. What stays is taken out of its sight.
 Both are the work of one thread, so that no request waits for them.
-What is kept for pages is in trac_pages.py, what is known of plugins in trac_packages.py.
+What is kept for pages is in trac_pages.py, what is known of plugins in trac_packages.py, and what
+happens when a database server is restarted in trac_connections.py.
 """
 
 from __future__ import annotations
@@ -274,6 +275,7 @@ def environments() -> Environments:
     backend = importlib.import_module("trac.db.pool").ConnectionPoolBackend
     backend.shutdown = only_idle(backend.shutdown)
     share_logs()
+    importlib.import_module("trac_connections").keep_connections()
     found = Environments()
     importlib.import_module("trac.web.main").open_environment = found.open
     return found

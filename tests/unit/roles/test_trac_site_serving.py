@@ -79,8 +79,8 @@ class Site:
         script.parent.mkdir(parents=True, exist_ok=True)
         source = (FILES / "trac.wsgi").read_text(encoding="utf-8")
         script.write_text(_site_plan.wsgi_script(source, plan["sites"][0]), encoding="utf-8")
-        for name in ("trac_packages.py", "trac_pages.py", "trac_serving.py"):
-            shutil.copy(FILES / name, script.parent)
+        for file in FILES.glob("trac_*.py"):
+            shutil.copy(file, script.parent)
         return script
 
     def ask(self, code: str, **options: object) -> t.Any:
