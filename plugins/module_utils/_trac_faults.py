@@ -39,7 +39,8 @@ class Fault(t.NamedTuple):
 
     what: str
     why: str
-    remedy: str
+    remedy: str  # what to do in config
+    otherwise: str | None  # what may be done instead
     options: frozenset[OptionName]  # with which it comes about
 
 
@@ -62,11 +63,16 @@ def refuse_new(
     new = [each for each in now if each.what not in known or any(o in wanted for o in each.options)]
     if new:
         reasons = "; ".join(f"{fault.what}{fault.why}" for fault in new)
-        remedies = "; ".join(dict.fromkeys(fault.remedy for fault in new))
+        remedies = _listed(fault.remedy for fault in new)
+        others = _listed(fault.otherwise for fault in new if fault.otherwise)
         raise EnvironmentFailure(
-            f"its pages would be errors (status 500): {reasons}. Nothing was changed in it. "
-            f"Remedy: {remedies}"
+            f"its pages would be errors (status 500): {reasons}. trac.ini is as it was. "
+            f"Remedy: {remedies}{', or ' if others else ''}{others}"
         )
+
+
+def _listed(remedies: t.Iterable[str]) -> str:
+    return " and ".join(dict.fromkeys(remedies))
 
 
 def _option(name: OptionName) -> str:
@@ -90,22 +96,19 @@ def _unnamed_components(environment: t.Any) -> t.Iterator[Fault]:
         rest = [each for each in chosen if each in there]
         for each in missing:
             why, options, remedy = _absence(environment, each)
-            instead = (
-                f"set {_option(name)} to {','.join(rest)}"
-                if rest
-                else f"set {_option(name)} to another component"
-            )
             yield Fault(
                 f"{_option(name)} names {each}",
                 why,
-                f"in config, {instead}, or {remedy}",
+                f"set {_option(name)} to {','.join(rest) or 'another component'}",
+                remedy,
                 frozenset({(name[0], option_key(name[1])), *options}),
             )
         if name == _HANDLER and rest and not is_valid_default_handler(there[rest[0]]):
             yield Fault(
                 f"{_option(name)} names {rest[0]}",
                 ", which has no page to start with",
-                f"in config, set {_option(name)} to another component, such as WikiModule",
+                f"set {_option(name)} to another component, such as WikiModule",
+                None,
                 frozenset({(name[0], option_key(name[1]))}),
             )
 
@@ -122,13 +125,17 @@ def _absence(environment: t.Any, name: str) -> tuple[str, list[OptionName], str]
             option, value = rule
             why = f", which [{_COMPONENTS}] {option} = {value} switches off"
             key = (_COMPONENTS, option_key(option))
-            return why, [key], f"take [{_COMPONENTS}] {option} out ({option}: null)"
+            return why, [key], _left_out(option)
         if not environment.is_enabled(each):
             option = f"{each.__module__}.{name}"
             enabled = f"[{_COMPONENTS}] {option} = enabled"
             return ", which is not enabled", [], f"set {enabled}"
         return ", which is no component of the kind that this option takes", [], "correct the name"
     return ", which is not installed", [], f"install the plugin that {name} belongs to"
+
+
+def _left_out(option: str) -> str:
+    return f"leave [{_COMPONENTS}] {option} out (null takes it out of trac.ini)"
 
 
 def _rule(environment: t.Any, component: t.Any) -> tuple[str, str] | None:
@@ -157,7 +164,8 @@ def _switched_off(environment: t.Any) -> t.Iterator[Fault]:
         yield Fault(
             f"[{_COMPONENTS}] {option} = {value} switches off {Chrome.__module__}.Chrome",
             ", which makes the pages",
-            f"take [{_COMPONENTS}] {option} out ({option}: null)",
+            _left_out(option),
+            None,
             frozenset({(_COMPONENTS, option_key(option))}),
         )
 
@@ -171,7 +179,8 @@ def _log(environment: t.Any) -> t.Iterator[Fault]:
         yield Fault(
             "[logging] log_format cannot be used",
             f" ({e})",
-            "in config, set [logging] log_format to a format with fields such as $(message)s",
+            "set [logging] log_format to a format with fields such as $(message)s",
+            None,
             frozenset({("logging", "log_format")}),
         )
     if environment.log_type in ("syslog", "unix"):
@@ -181,7 +190,8 @@ def _log(environment: t.Any) -> t.Iterator[Fault]:
             yield Fault(
                 f"[logging] log_type is {environment.log_type}",
                 f", and nothing listens at /dev/log ({e.strerror})",
-                "in config, set [logging] log_type to file, or have a system log",
+                "set [logging] log_type to file",
+                "have a system log",
                 frozenset({("logging", "log_type")}),
             )
 
@@ -200,6 +210,7 @@ def _policies(environment: t.Any) -> t.Iterator[Fault]:
         yield Fault(
             f"the policies in {_option(_POLICIES)} do not answer",
             f" ({reason(e, environment.path)})",
-            f"correct what they need, or set {_option(_POLICIES)} without them",
+            "correct what they need",
+            f"leave them out of {_option(_POLICIES)}",
             frozenset(),
         )

@@ -68,11 +68,14 @@ REFUSED: list[tuple[dict[str, t.Any], str]] = [
         WITHOUT_WIKI,
         "[trac] permission_policies names DefaultWikiPolicy, which [components] trac.wiki.* = disa",
     ),
-    (WITHOUT_WIKI, f"set [trac] permission_policies to {POLICIES_WITHOUT_WIKI}, or take"),
+    (
+        WITHOUT_WIKI,
+        f"Remedy: set [trac] permission_policies to {POLICIES_WITHOUT_WIKI} and set [trac] default",
+    ),
     (WITHOUT_WIKI, "[trac] default_handler names WikiModule, which [components] trac.wiki.*"),
     (
         {"components": {"trac.wiki.web_ui.*": False}},
-        "take [components] trac.wiki.web_ui.* out (trac.wiki.web_ui.*: null)",
+        "another component, or leave [components] trac.wiki.web_ui.* out (null takes it out of",
     ),
     (
         {"components": {"trac.wiki.web_ui.DefaultWikiPolicy": "off"}},
@@ -225,3 +228,14 @@ def test_what_stands_in_the_place_of_the_log_is_named(created: Host) -> None:
     report = created.one(PROJECT)
     assert "there is no directory /nowhere/log: make it for the account" in report["failure"]
     assert report["changes"] == []
+
+
+def test_broken_plugin_explains_the_failure_of_its_own_environment_only(created: Host) -> None:
+    shutil.copytree(created.directory / "project", created.directory / "other")
+    plugins = created.directory / "project" / "plugins"
+    plugins.joinpath("broken.py").write_text("raise ValueError('no luck')\n", encoding="utf-8")
+    unknown = {"permissions": {"anna": ["NO_SUCH_ACTION"]}}
+    reports = created.run({"name": "project", **unknown}, {"name": "other", **unknown})
+    assert "broken" in reports["project"]["failure"]
+    assert "NO_SUCH_ACTION" in reports["other"]["failure"]
+    assert "broken" not in reports["other"]["failure"]
