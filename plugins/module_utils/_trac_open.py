@@ -27,9 +27,9 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec im
 class _Remember(logging.Handler):
     """Keeps what Trac logs of importance, which explains later failures."""
 
-    def __init__(self) -> None:
+    def __init__(self, messages: t.Iterable[str] = ()) -> None:
         super().__init__(logging.ERROR)
-        self.messages: list[str] = []
+        self.messages = list(messages)
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage().split("\n", 1)[0]
@@ -87,8 +87,9 @@ def environment_class() -> t.Any:
 
         abstract = True
         required = False
-        plugins_loaded: t.ClassVar[set[str]] = set()  # shared directories of which
-        complaints: t.ClassVar[_Remember] = _Remember()
+        # What was logged while plugins were loaded, by the shared directory of which, "" for none:
+        # it explains failures of all environments with these plugins, and of no others.
+        plugins_loaded: t.ClassVar[dict[str, list[str]]] = {}
 
         def __init__(
             self, path: str, proposed: t.Any = None, new: bool = False, **arguments: t.Any
@@ -107,6 +108,9 @@ def environment_class() -> t.Any:
 
         def setup_log(self) -> None:
             self.log = logging.Logger("Trac", logging.ERROR)  # noqa: LOG001  (one of its own)
+            directories = dict.fromkeys(["", self.shared_plugins_dir])
+            loaded = (self.plugins_loaded.get(directory, []) for directory in directories)
+            self.complaints = _Remember(message for messages in loaded for message in messages)
             self.log.addHandler(self.complaints)
 
         def setup_config(self) -> None:
@@ -127,7 +131,8 @@ def environment_class() -> t.Any:
                 load_components(self, shared and (shared,))
                 self.log.removeHandler(self.skipped)
                 self.log.setLevel(logging.ERROR)
-                self.plugins_loaded.add(shared)
+                if not own:
+                    self.plugins_loaded[shared] = list(self.complaints.messages)
 
     return ReconciledEnvironment
 

@@ -12,6 +12,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _regular_file,
     _restore_mark,
     _trac_database,
+    _trac_faults,
     _trac_permissions,
     _trac_plugins,
     _trac_remove,
@@ -29,6 +30,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec im
     exists,
     leftovers,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._ini_edit import option_key
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import (
     IniFile,
     Wanted,
@@ -99,12 +101,44 @@ def _apply_aspects(
 
 
 def _check_log(environment: t.Any) -> None:
-    path = environment.log_file_path
-    if environment.log_type != "file" or not os.path.exists(path):
+    """Refuse a log file that Trac could not open, which it does before anything else."""
+    if environment.log_type != "file":
         return
-    _regular_file.look(path)  # a page would wait for somebody to read a pipe
-    if not os.access(path, os.W_OK):
-        raise EnvironmentFailure(no_access(path, environment.path))
+    path = environment.log_file_path
+    directory = os.path.dirname(path)
+    if os.path.isdir(path):
+        raise EnvironmentFailure(f"[logging] log_file is {path}, which is a directory")
+    if os.path.exists(path):
+        _regular_file.look(path)  # a page would wait for somebody to read a pipe
+        if not os.access(path, os.W_OK):
+            raise EnvironmentFailure(no_access(path, environment.path))
+    elif os.path.isdir(directory):
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise EnvironmentFailure(no_access(directory, environment.path))
+    elif not _is_inside(directory, environment.path):
+        raise EnvironmentFailure(
+            f"[logging] log_file is {path}, and there is no directory {directory}: make it for the "
+            f"account {account_name(os.geteuid())}, or name a file in the environment's own "
+            "directory log (log_file: trac.log)"
+        )
+
+
+def _is_inside(path: str, directory: str) -> bool:
+    """Links followed, as Trac does with the directories of an environment."""
+    return os.path.realpath(path).startswith(os.path.join(os.path.realpath(directory), ""))
+
+
+def _missing_directories(environment: t.Any) -> list[str]:
+    """What an environment has to have and Trac makes only with it; copies may lose what is empty.
+
+    Without the directory of its log each page is an error, and without that of plugins uploading
+    one is. Trac makes the others when it needs them, or does without.
+    """
+    needed = [environment.log_dir, environment.plugins_dir]
+    if environment.log_type == "file":
+        needed.append(os.path.dirname(environment.log_file_path))
+    inside = [path for path in needed if _is_inside(path, environment.path)]
+    return [path for path in dict.fromkeys(inside) if not os.path.isdir(path)]
 
 
 def _set_modes(path: str) -> None:
@@ -158,6 +192,8 @@ class Reconciler:
         proposed = proposal(os.path.join(path, "conf", "trac.ini"), options)
         with opened(environment_class()(path, proposed, new=True)) as environment:
             check_options(environment, options)
+            _check_log(environment)
+            _trac_faults.refuse_new(_trac_faults.faults(environment, ask=False), (), ())
             self._check_database(environment, spec, report)
             _check_aspects(environment, spec, _context(environment, report, self.check))
         repositories = _trac_repositories.for_new_environment(spec)
@@ -199,6 +235,7 @@ class Reconciler:
             # Trac spells some values its own way when it creates trac.ini.
             ini = IniFile(environment.config_file_path)
             ini.write(ini.needed(environment, spec.options))
+            self._make_directories(environment, report)
             if environment.needs_upgrade():  # a plugin's tables
                 environment.upgrade(backup=False)
             context = _context(environment, report, self.check)
@@ -237,15 +274,19 @@ class Reconciler:
             check_options(environment, spec.options)
             _check_log(environment)
             self._servers.check(environment)
-            if not _trac_upgrade.is_outdated(environment, spec.upgrade):
+            outdated = _trac_upgrade.is_outdated(environment, spec.upgrade)
+            self._refuse_faults(environment, ini, spec, needed, ask=bool(needed) and not outdated)
+            if not outdated:
                 context = _context(environment, report, self.check)
                 planned = _plan_aspects(environment, spec, context)
+                self._make_directories(environment, report)
                 self._write_ini(ini, needed, report)
                 made = (change for _aspect, changes in planned for change in changes)
                 for change in made if self.check else _apply_aspects(environment, planned):
                     report.change(change.words, change.before, change.after)
                 return True
             if not spec.upgrade:
+                self._make_directories(environment, report)
                 self._write_ini(ini, needed, report)
                 raise EnvironmentFailure(
                     f"the environment needs to be upgraded; run as {account_name(os.geteuid())}: "
@@ -258,6 +299,7 @@ class Reconciler:
                     "and is a part of the value now"
                     for section, option in ini.old_comments()
                 ]
+            self._make_directories(environment, report)
             self._write_ini(ini, needed, report)
             if self.check:
                 for wording in wordings:
@@ -295,6 +337,29 @@ class Reconciler:
         if not _trac_database.is_same_login(current, spec.new_database):
             return {}
         return {DATABASE: spec.new_database}
+
+    @staticmethod
+    def _refuse_faults(
+        environment: t.Any, ini: IniFile, spec: EnvironmentSpec, needed: Wanted, ask: bool
+    ) -> None:
+        """Refuse what would make pages errors; what made them so before is told elsewhere."""
+        now = _trac_faults.faults(environment, ask)
+        before = now
+        if now and needed:
+            with opened(environment_class()(environment.path, ini.parser)) as unchanged:
+                before = _trac_faults.faults(unchanged, ask)
+        wanted = {(section, option_key(option)) for section, option in spec.options}
+        _trac_faults.refuse_new(now, before, wanted)
+
+    def _make_directories(self, environment: t.Any, report: Report) -> None:
+        for path in _missing_directories(environment):
+            if os.path.lexists(path):
+                raise EnvironmentFailure(f"{path} is a file, and Trac needs a directory there")
+            if not self.check:
+                os.makedirs(path)
+                os.chmod(path, DIRECTORY_MODE)
+            name = os.path.relpath(path, os.path.realpath(environment.path))
+            report.change(f"make the missing directory {name}", [], [f"directory {name}"])
 
     def _write_ini(self, ini: IniFile, needed: Wanted, report: Report) -> None:
         modes = ini.mode_without_others(needed)

@@ -6,6 +6,7 @@ Nothing that a visitor sees is kept: pages depend on permissions, on what exists
 
 from __future__ import annotations
 
+import copy
 import fnmatch
 import functools
 import importlib
@@ -59,6 +60,12 @@ def kept_code(base: t.Any) -> t.Any:
     class KeptCode(base):
         _kept: t.ClassVar[dict[str, tuple[str, t.Any]]] = {}
 
+        def get_bucket(self, environment: t.Any, name: str, *source: t.Any) -> t.Any:
+            # Trac loads templates of mails as text; what is escaped is a part of the compiled code.
+            if environment.autoescape is not True:
+                name = f"{name} as text"
+            return super().get_bucket(environment, name, *source)
+
         def load_bytecode(self, bucket: t.Any) -> None:
             checksum, code = self._kept.get(bucket.key, ("", None))
             if checksum == bucket.checksum:
@@ -97,12 +104,12 @@ def kept_translations(base: t.Any) -> t.Any:
             if key not in cls._read:
                 cls._read[key] = super().load(dirname, locales, domain)
             found = cls._read[key]
-            if not isinstance(found, cls):
-                return found
-            # Trac adds other domains to it: the copy has a list of these of its own, not the texts.
-            copied = cls.__new__(cls)
-            copied.__dict__.update(found.__dict__)
-            copied._domains = dict(found._domains)
+            # What is added to it, other domains or (for a plugin with Trac's own domain) texts,
+            # must not reach other environments: each has containers of its own.
+            copied = found.__class__.__new__(found.__class__)
+            for name, value in vars(found).items():
+                is_container = isinstance(value, (dict, list))
+                setattr(copied, name, copy.copy(value) if is_container else value)
             return copied
 
     return KeptTranslations

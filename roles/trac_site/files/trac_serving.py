@@ -7,7 +7,8 @@ Preloading: environments are opened when the process starts, before Apache gives
 Freezing: Trac has Python's garbage collector walk all objects of the process at the end of each
 request, which takes longer than making most pages. What stays is taken out of its sight.
 Both are the work of one thread, so that no request waits for them.
-What is kept for pages is in trac_pages.py, what is known of plugins in trac_packages.py.
+What is kept for pages is in trac_pages.py, what is known of plugins in trac_packages.py, and what
+happens when a database server is restarted in trac_connections.py.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import contextlib
 import functools
 import gc
 import importlib
+import logging
 import os
 import queue
 import sys
@@ -216,17 +218,33 @@ def refreeze() -> None:
 
 
 def warm(env: t.Any) -> None:
-    """Have an environment make what its first pages would have to wait for."""
+    """Have an environment make what its first pages would have to wait for.
+
+    What is disabled in it has no pages that would wait. An option that names something disabled is
+    for Trac to tell those who want such a page.
+    """
+    unusable = importlib.import_module("trac.config").ConfigurationError
     # The names of Trac are looked up here, so that one that a later version lacks costs only this.
     for module, component, use in (
         ("trac.web.main", "RequestDispatcher", lambda found: list(found.handlers)),
         ("trac.wiki.parser", "WikiParser", lambda found: found.rules),
         ("trac.wiki.api", "WikiSystem", lambda found: found.pages),
         ("trac.ticket.api", "TicketSystem", lambda found: found.fields),
-        ("trac.web.chrome", "Chrome", lambda found: list(map(found.load_template, TEMPLATES))),
+        ("trac.web.chrome", "Chrome", load_templates),
     ):
-        use(getattr(importlib.import_module(module), component)(env))
+        component_class = getattr(importlib.import_module(module), component)
+        if env.is_enabled(component_class):
+            with contextlib.suppress(unusable):
+                use(component_class(env))
     env.shutdown(threading.get_ident())  # as at the end of a request
+
+
+def load_templates(chrome: t.Any) -> None:
+    """Those templates that there are: the disabled parts of Trac bring none."""
+    missing = importlib.import_module("jinja2").TemplateNotFound
+    for name in TEMPLATES:
+        with contextlib.suppress(missing):
+            chrome.load_template(name)
 
 
 @functools.lru_cache(maxsize=100)
@@ -256,9 +274,40 @@ def environments() -> Environments:
     """Those of this process. From now on Trac looks for them there."""
     backend = importlib.import_module("trac.db.pool").ConnectionPoolBackend
     backend.shutdown = only_idle(backend.shutdown)
+    share_logs()
+    importlib.import_module("trac_connections").keep_connections()
     found = Environments()
     importlib.import_module("trac.web.main").open_environment = found.open
     return found
+
+
+def share_logs() -> None:
+    """Let what was opened last of an environment write the log for all that is open of it.
+
+    Trac names an environment's logger by its path. Objects of one environment share it, and with it
+    the handlers: each adds one, and whichever ends closes all. So a new one takes the place of the
+    former, whose requests go on writing, into the log as it is configured now; and none is closed
+    before another takes its place. The same for what could not be opened after all.
+    """
+    environment = importlib.import_module("trac.env").Environment
+    create = environment.create_logger
+
+    def create_logger(self: t.Any, *settings: t.Any) -> tuple[logging.Logger, logging.Handler]:
+        logger, handler = create(self, *settings)
+        # Other threads go through the former list until they are done with a line.
+        former, logger.handlers = logger.handlers, [handler]
+        for each in former:
+            each.close()
+        return logger, handler
+
+    environment.create_logger = create_logger
+    importlib.import_module("trac.log").shutdown = flush
+
+
+def flush(logger: logging.Logger) -> None:
+    """Have what was logged written."""
+    for handler in logger.handlers:
+        handler.flush()
 
 
 def only_idle(shutdown: t.Callable[..., None]) -> t.Callable[..., None]:

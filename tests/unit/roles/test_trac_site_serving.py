@@ -79,8 +79,8 @@ class Site:
         script.parent.mkdir(parents=True, exist_ok=True)
         source = (FILES / "trac.wsgi").read_text(encoding="utf-8")
         script.write_text(_site_plan.wsgi_script(source, plan["sites"][0]), encoding="utf-8")
-        for name in ("trac_packages.py", "trac_pages.py", "trac_serving.py"):
-            shutil.copy(FILES / name, script.parent)
+        for file in FILES.glob("trac_*.py"):
+            shutil.copy(file, script.parent)
         return script
 
     def ask(self, code: str, **options: object) -> t.Any:
@@ -270,18 +270,139 @@ print(json.dumps([get(path, language)[1] for language in languages for path in p
 
 def test_texts_of_one_environment_do_not_reach_another(site: Site) -> None:
     pytest.importorskip("babel")
+    # A plugin may have texts in a domain of its own, or in the one that Trac has, too.
     code = """
-from babel.support import NullTranslations
 from trac.util import translation
+load = translation.Translations.load
 directory = translation.pkg_resources.resource_filename("trac", "locale")
-mine = translation.Translations.load(directory, "de")
-other = translation.Translations.load(directory, "de", "tracini")
-mine.add(other)
-again = translation.Translations.load(directory, "de")
-print(json.dumps(["tracini" in mine._domains, "tracini" in again._domains,
-                  again.gettext("Search"), mine._catalog is again._catalog]))
+def plugin(domain, **texts):
+    found = load(directory, "de", domain)
+    found._catalog.update(texts)
+    return found
+mine = load(directory, "de")
+mine.add(plugin("tracini"))
+mine.add(plugin("messages", Search="of a plugin", Plugin="Erweiterung"))
+again = load(directory, "de")
+print(json.dumps([
+    ["tracini" in mine._domains, "tracini" in again._domains],
+    [mine.gettext("Search"), again.gettext("Search"), again.gettext("Plugin")],
+    [len(mine.files), len(again.files)]]))
 """
-    assert site.ask(code, environment="one") == [True, False, "Suche", True]
+    on, off = (site.ask(code, environment="one", reuse=reuse) for reuse in (True, False))
+    assert on == off
+    assert on[0] == [True, False]
+    assert on[1] == ["of a plugin", "Suche", "Plugin"]
+
+
+def test_plugin_with_texts_in_the_domain_of_trac_keeps_them_to_its_environment(site: Site) -> None:
+    pytest.importorskip("babel")
+    used(site, "two", 1)
+    code = """
+from babel.messages import catalog, mofile
+from trac.util import translation
+texts = catalog.Catalog(locale="de")
+texts.add("Search", "Stöbern")
+directory = os.path.join(os.path.dirname(sys.argv[1]), "locale")
+os.makedirs(os.path.join(directory, "de", "LC_MESSAGES"))
+with open(os.path.join(directory, "de", "LC_MESSAGES", "messages.mo"), "wb") as stream:
+    mofile.write_mo(stream, texts)
+get("/one"), get("/two")
+path, = (path for path in env_cache if path.endswith("one"))
+translation.add_domain("messages", path, directory)
+print(json.dumps(["Stöbern" in get(f"/{name}/search", "de")[1] for name in ("one", "two", "one")]))
+"""
+    assert site.ask(code) == [True, False, True]
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_log_goes_on_after_changes_of_the_configuration(site: Site, on: bool) -> None:
+    code = """
+(path, first), = env_cache.items() if env_cache else [(get("/"), *env_cache.items())[1]]
+ini, log = (os.path.join(path, *names) for names in (("conf", "trac.ini"), ("log", "trac.log")))
+def open_files():
+    links = (os.path.join("/proc/self/fd", number) for number in os.listdir("/proc/self/fd"))
+    return sum(os.path.exists(link) and os.path.realpath(link) == log for link in links)
+for number in range(100):
+    os.utime(ini, (number, number))
+    get("/about")
+    env_cache[path].log.error("written %03d", number)
+first.log.error("of a request that is not over yet")
+with open(log) as stream:
+    lines = [line.partition("ERROR: ")[2] for line in stream if "ERROR: " in line]
+print(json.dumps([lines, open_files()]))
+"""
+    options = {} if on else {"freeze": False, "preload": 0, "reuse": False}
+    lines, open_files = site.ask(code, environment="one", **options)
+    last = "of a request that is not over yet\n"
+    assert lines == [*(f"written {number:03d}\n" for number in range(100)), last]
+    assert open_files == 1
+
+
+def test_log_follows_its_own_settings(site: Site) -> None:
+    code = """
+path, = env_cache
+ini, log = os.path.join(path, "conf", "trac.ini"), os.path.join(path, "log", "trac.log")
+with open(ini) as stream:
+    text = stream.read()
+def configured(number, **settings):
+    changed = text
+    for name, value in settings.items():
+        default, = (line for line in text.splitlines() if line.startswith(name))
+        changed = changed.replace(default, f"{name} = {value}")
+    with open(ini, "w") as stream:
+        stream.write(changed)
+    os.utime(ini, (number, number))
+    get("/about")
+    old.log.warning("warning %d.", number)
+    env_cache[path].log.info("info %d.", number)
+def written(name):
+    with open(os.path.join(path, "log", name)) as stream:
+        lines = [line.rpartition(": ")[2].strip() for line in stream]
+    return [line for line in lines if line.startswith(("warning ", "info "))]
+old = env_cache[path]
+configured(1, log_level="WARNING")
+configured(2, log_level="INFO", log_file="other.log")
+configured(3, log_type="stderr")
+configured(4, log_type="none")
+configured(5, log_level="ERROR")
+configured(6, log_level="WARNING", log_file="other.log")
+print(json.dumps([written("trac.log"), written("other.log")]))
+"""
+    trac, other = site.ask(code, environment="one")
+    assert trac == ["warning 1."]
+    assert other == ["warning 2.", "info 2.", "warning 6."]
+    assert "warning 3." in site.errors
+    assert "warning 4." not in site.errors
+
+
+def test_environment_that_does_not_open_leaves_no_log_open(site: Site) -> None:
+    site.configure("database = sqlite:db/trac.db", "database = nonsense:x")
+    code = """
+log = os.path.realpath(os.path.join(sys.argv[-1], "one", "log", "trac.log"))
+statuses = {get("/")[0] for number in range(10)}
+gc.collect()
+links = [os.path.join("/proc/self/fd", number) for number in os.listdir("/proc/self/fd")]
+with open(log) as stream:
+    lines = [line for line in stream if "Exception caught while checking for upgrade" in line]
+opened = sum(os.path.realpath(link) == log for link in links)
+print(json.dumps([sorted(statuses), opened, len(lines)]))
+"""
+    code = code.replace("sys.argv[-1]", repr(str(site.environments)))
+    assert site.ask(code, environment="one", preload=0) == [["500"], 1, 10]
+
+
+@pytest.mark.parametrize(
+    "disabled", ["trac.timeline.*", "trac.ticket.web_ui.*", "trac.ticket.*", "trac.wiki.*"]
+)
+def test_environment_with_disabled_parts_is_opened_ahead(site: Site, disabled: str) -> None:
+    site.configure("[attachment]", f"[components]\n{disabled} = disabled\n\n[attachment]")
+    site.configure("DefaultWikiPolicy,DefaultTicketPolicy,", "")
+    site.configure("default_handler = WikiModule", "default_handler = SearchModule")
+    code = """
+print(json.dumps([[os.path.basename(path) for path in env_cache], get("/search")[0]]))
+"""
+    assert site.ask(code, environment="one") == [["one"], "200"], site.errors
+    assert "cannot be opened ahead" not in site.errors
 
 
 def test_templates_are_compiled_once_for_all_processes(site: Site) -> None:
@@ -296,6 +417,19 @@ def test_templates_are_compiled_once_for_all_processes(site: Site) -> None:
         os.utime(template, (1, 1))
         assert f"Header {number}" in site.ask("print(json.dumps(get('/')[1]))", environment="one")
     assert {path: path.stat().st_mtime_ns for path in files} == files
+
+
+def test_template_is_escaped_for_pages_and_not_for_mails(site: Site) -> None:
+    template = site.environments / "one" / "templates" / "both.html"
+    template.write_text("${name}", encoding="utf-8")
+    code = """
+from trac.web.chrome import Chrome
+env, = env_cache.values()
+print(json.dumps([Chrome(env).load_template("both.html", text=text).render(name="<i>").strip()
+                  for text in (False, True, False, True)]))
+"""
+    assert site.ask(code, environment="one") == ["&lt;i&gt;", "<i>"] * 2
+    assert site.ask(code, environment="one") == ["&lt;i&gt;", "<i>"] * 2
 
 
 WIKI_TEXT = """= Title = #anchor
