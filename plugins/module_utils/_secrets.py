@@ -20,9 +20,10 @@ _SECRET_NAME = re.compile(
     r"passw|passphrase|secret|token|credential|(api|access|private|license|_)_?key$",
     re.IGNORECASE,
 )
-# The password of a URL reaches up to the last @ before white space or the next //.
+# The password of a URL reaches up to the last @ before white space or the next //. Without looking
+# back, each character of a long word would be tried as the first one.
 _URL_PASSWORD = re.compile(
-    r"(?P<head>[a-z][a-z0-9+.-]*://[^/\s:@]*:)(?P<secret>\S+)(?=@)", re.IGNORECASE
+    r"(?P<head>(?<![a-z0-9+.-])[a-z0-9+.-]+://[^/\s:@]*:)(?P<secret>\S+)(?=@)", re.IGNORECASE
 )
 _QUERY_PASSWORD = re.compile(
     r"(?P<head>[?&;][a-z_]*passw[a-z_]*=)(?P<secret>[^&;\s]+)", re.IGNORECASE

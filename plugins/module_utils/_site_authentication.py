@@ -14,6 +14,8 @@ import re
 import typing as t
 import urllib.parse
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _arguments
+
 Dict = t.Dict[str, t.Any]
 Problems = t.List[str]
 Site = t.Mapping[str, t.Any]
@@ -497,7 +499,9 @@ def _ldap_problems(wanted: str, ldap: object) -> Problems:
             f"trac_ldap.url is {url!r}; allowed are URLs such as "
             "'ldap://ldap.example.org/ou=people,dc=example,dc=org?uid?sub?(objectClass=person)'."
         )
-    if ldap.get("start_tls") and not url.startswith("ldap://"):
+    if _arguments.converted(ldap.get("start_tls"), {"type": "bool"}) and not url.startswith(
+        "ldap://"
+    ):
         problems.append("trac_ldap.start_tls is for URLs with ldap:// only; leave it out.")
     if (ldap.get("bind_dn") is None) != (ldap.get("bind_password") is None):
         problems.append("trac_ldap: bind_dn and bind_password go together; one of them is missing.")
