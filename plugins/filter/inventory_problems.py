@@ -13,6 +13,7 @@ import typing as t
 import yaml
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _arguments,
     _inventory,
     _site_authentication,
 )
@@ -41,6 +42,13 @@ _ITEMS_OF = {
     "trac_verify_environments": ("trac_environments", "trac_environments_list"),
     "trac_verify_sites": ("trac_site", "trac_site_sites"),
 }
+# Whose items other filters look at, with all else that is wrong with them.
+_ITEMS_ELSEWHERE = (
+    "trac_environments_list",
+    "trac_environments_defaults",
+    "trac_site_sites",
+    "trac_site_users",
+)
 
 
 @functools.cache
@@ -67,10 +75,12 @@ def role_variables(role: str) -> list[str]:
 
 
 def argument_problems(values: t.Mapping[str, t.Any], role: str) -> list[str]:
-    options = {
-        name: {**option, "options": _options(*_ITEMS_OF[name])} if name in _ITEMS_OF else option
-        for name, option in role_options(role).items()
-    }
+    options = {name: dict(option) for name, option in role_options(role).items()}
+    for name, option in options.items():
+        if name in _ITEMS_OF:
+            option["options"] = _options(*_ITEMS_OF[name])
+        elif name in _ITEMS_ELSEWHERE:
+            option.update(options={}, no_log=_arguments.is_secret(name, option))
     defaults = _defaults(role)
     words = dict(_USERS_NAMES)
     for name in set(options) - set(words):

@@ -261,7 +261,7 @@ class Examination:
     def _database(self, environment: t.Any) -> bool:
         """Whether the database answers."""
         if self._no_file(environment):
-            self._skip(("database_integrity", "database_version"), "there is no database")
+            self._skip(("database_integrity", "database_version"), "Trac cannot use the database")
             return False
         try:
             _trac_database.check_driver(environment)
@@ -314,8 +314,11 @@ class Examination:
             means += " A full disk or a power cut has truncated it, or it was made by mistake."
             advice = f"See the check disk_space, and whether {file}-journal is there: keep both. "
             advice += backup
-        elif not inside and _doctor_files.is_read_only(file):
-            self.results.append(_doctor_files.read_only("database", file, self.subject))
+        elif _doctor_files.is_read_only(file):
+            if inside:
+                self._skip(("database",), "its file system is read-only (see environment_files)")
+            else:
+                self.results.append(_doctor_files.read_only("database", file, self.subject))
             return True
         elif not inside and not all(os.access(x, os.W_OK) for x in (file, os.path.dirname(file))):
             seen = f"{account} cannot write the database {file}, or its directory."

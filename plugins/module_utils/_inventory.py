@@ -359,7 +359,14 @@ def runtime_problems(variables: t.Mapping[str, t.Any]) -> Problems:
                 re.compile(r"(.*/)?[A-Za-z_][A-Za-z0-9_]*\.py\Z"),
                 "paths of Python files: NAME.py",
             )
-    for name in variables["trac_runtime_pip_environment"]:
+    for name, value in variables["trac_runtime_pip_environment"].items():
+        if not _arguments.is_text(value) and (
+            isinstance(value, bool) or not isinstance(value, int)
+        ):
+            problems.append(
+                f"trac_runtime_pip_environment[{name!r}] is {_arguments.shown(value, secret=True)}; "
+                "it has to be text."
+            )
         problems += _match(
             "trac_runtime_pip_environment",
             name,

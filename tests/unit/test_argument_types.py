@@ -403,7 +403,12 @@ def test_what_is_taken_becomes_what_is_specified(
     ],
 )  # fmt: skip
 def test_the_sentence(role: str, values: Values, sentence: str) -> None:
-    (problem,) = filters.argument_problems(values, role)
+    if "trac_site_sites" in values and not isinstance(values["trac_site_sites"], dict):
+        (problem,) = filters.site_problems(values["trac_site_sites"], [])
+    elif "trac_environments_list" in values:
+        (problem,) = filters.environment_problems(values["trac_environments_list"])
+    else:
+        (problem,) = filters.argument_problems(values, role)
     assert problem.startswith(sentence)
 
 
