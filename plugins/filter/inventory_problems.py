@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import re
 import typing as t
 
 import yaml
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _arguments,
     _directories,
     _inventory,
     _site_authentication,
@@ -20,12 +22,73 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
 _ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 
 
+# A default such as "{{ trac_runtime_user | default('trac') }}".
+_FROM = re.compile(r"\{\{\s*(trac_\w+)\s*\|\s*default\(")
+# Of these, messages use the users' name alone.
+_USERS_NAMES = {
+    "trac_environments_list": "trac_environments",
+    "trac_site_environments": "trac_environments",
+    "trac_site_environments_defaults": "trac_environments_defaults",
+    "trac_site_ldap": "trac_ldap",
+    "trac_site_openid_connect": "trac_openid_connect",
+    "trac_site_sites": "trac_sites",
+    "trac_site_users": "trac_users",
+    "trac_verify_environments": "trac_environments",
+    "trac_verify_sites": "trac_sites",
+}
+# Where a specification has the items of another role's.
+_ITEMS_OF = {
+    "trac_site_environments": ("trac_environments", "trac_environments_list"),
+    "trac_site_environments_defaults": ("trac_environments", "trac_environments_defaults"),
+    "trac_verify_environments": ("trac_environments", "trac_environments_list"),
+    "trac_verify_sites": ("trac_site", "trac_site_sites"),
+}
+# Whose items other filters look at, with all else that is wrong with them.
+_ITEMS_ELSEWHERE = (
+    "trac_environments_list",
+    "trac_environments_defaults",
+    "trac_site_sites",
+    "trac_site_users",
+)
+
+
 @functools.cache
+def role_options(role: str) -> dict[str, t.Any]:
+    """The options of a role, by the names of its variables."""
+    text = (_ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+    return t.cast("dict[str, t.Any]", yaml.safe_load(text)["argument_specs"]["main"]["options"])
+
+
+@functools.cache
+def _defaults(role: str) -> dict[str, t.Any]:
+    text = (_ROLES / role / "defaults" / "main.yml").read_text(encoding="utf-8")
+    return t.cast("dict[str, t.Any]", yaml.safe_load(text))
+
+
 def _options(role: str, variable: str) -> dict[str, t.Any]:
     """The keys that the role's argument specification allows in one item of a list."""
-    text = (_ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
-    options: dict[str, t.Any] = yaml.safe_load(text)["argument_specs"]["main"]["options"]
-    return t.cast("dict[str, t.Any]", options[variable]["options"])
+    return t.cast("dict[str, t.Any]", role_options(role)[variable]["options"])
+
+
+def role_variables(role: str) -> list[str]:
+    """The names of a role's variables."""
+    return list(role_options(role))
+
+
+def argument_problems(values: t.Mapping[str, t.Any], role: str) -> list[str]:
+    options = {name: dict(option) for name, option in role_options(role).items()}
+    for name, option in options.items():
+        if name in _ITEMS_OF:
+            option["options"] = _options(*_ITEMS_OF[name])
+        elif name in _ITEMS_ELSEWHERE:
+            option.update(options={}, no_log=_arguments.is_secret(name, option))
+    defaults = _defaults(role)
+    words = dict(_USERS_NAMES)
+    for name in set(options) - set(words):
+        found = _FROM.match(str(defaults.get(name, "")))
+        if found:
+            words[name] = f"{name} (or {found.group(1)})"
+    return _inventory.role_problems(values, options, defaults, words)
 
 
 def environment_problems(
@@ -67,10 +130,12 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., list[t.Any]]]:
         return {
             "account_problems": _directories.account_problems,
+            "argument_problems": argument_problems,
             "authentication_problems": _site_authentication.provider_problems,
             "directory_problems": _directories.problems,
             "environment_problems": environment_problems,
             "named_directories": named_directories,
+            "role_variables": role_variables,
             "runtime_problems": _inventory.runtime_problems,
             "site_problems": site_problems,
         }

@@ -10,7 +10,9 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.trac.mod_wsgi.plugins.filter import inventory_problems
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _arguments,
     _site_authentication,
     _site_plan,
     _site_tls,
@@ -28,6 +30,26 @@ def _in_words(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
             raise AnsibleFilterError(str(error)) from error
 
     return wrapped
+
+
+def _converted(sites: t.Iterable[t.Mapping[str, t.Any]]) -> list[t.Any]:
+    """Sites with values of the types that the specification says, such as False for "no"."""
+    options = inventory_problems.role_options("trac_site")["trac_site_sites"]["options"]
+    return [_arguments.converted(site, {"type": "dict", "options": options}) for site in sites]
+
+
+def site_plan(
+    sites: t.Sequence[t.Mapping[str, t.Any]],
+    environments: t.Sequence[t.Mapping[str, t.Any]],
+    settings: t.Mapping[str, t.Any],
+) -> dict[str, t.Any]:
+    return _site_plan.site_plan(_converted(sites), environments, settings)
+
+
+def site_certificates(
+    sites: t.Sequence[t.Mapping[str, t.Any]], directory: str
+) -> list[dict[str, t.Any]]:
+    return _site_tls.certificates(_converted(sites), directory)
 
 
 def site_scripts(
@@ -63,8 +85,8 @@ class FilterModule:
         return {
             "apache_argument": _in_words(_site_plan.apache_argument),
             "python_literal": _in_words(_site_plan.python_literal),
-            "site_certificates": _site_tls.certificates,
+            "site_certificates": site_certificates,
             "site_logins": _site_authentication.logins,
-            "site_plan": _in_words(_site_plan.site_plan),
+            "site_plan": _in_words(site_plan),
             "site_scripts": _in_words(site_scripts),
         }

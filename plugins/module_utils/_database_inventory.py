@@ -37,17 +37,19 @@ def database_host(hostvars: Variables, groups: Variables, web_host: str) -> str:
     chosen = hostvars[web_host].get("trac_environments_database_host")
     if chosen is None:
         chosen = web_host if web_host in members else members[0] if members else ""
+    if not isinstance(chosen, str) or (chosen and chosen not in hostvars):
+        return ""  # which the web host's own checks refuse
     if chosen and hostvars[chosen].get("trac_database_type") == "none":
         return ""
     return str(chosen)
 
 
-def _own_database(environment: Variables) -> bool:
+def _own_database(environment: object) -> bool:
     """Whether an environment says itself where its database is."""
-    config = environment.get("config")
+    config = environment.get("config") if isinstance(environment, t.Mapping) else None
     trac = config.get("trac") if isinstance(config, t.Mapping) else None
     in_config = trac.get("database") if isinstance(trac, t.Mapping) else None
-    return bool(environment.get("database") or in_config)
+    return bool(in_config or (isinstance(environment, t.Mapping) and environment.get("database")))
 
 
 def needed(hostvars: Variables, groups: Variables, host: str) -> dict[str, t.Any]:
@@ -69,10 +71,13 @@ def needed(hostvars: Variables, groups: Variables, host: str) -> dict[str, t.Any
         if environments is None:
             environments = [{"name": "project"}]
         defaults = variables.get("trac_environments_defaults") or {}
-        for environment in environments:
+        # What is of a wrong shape, the web host's own checks complain of.
+        for environment in environments if isinstance(environments, (list, tuple)) else []:
+            if not isinstance(environment, t.Mapping) or not environment.get("name"):
+                continue
             if _own_database(environment) or _own_database(defaults):
                 continue
-            name, state = str(environment["name"]), environment.get("state", "present")
+            name, state = str(environment["name"]), environment.get("state") or "present"
             if states.get(name) != "present":
                 states[name] = state
     remote = [web_host for web_host in web_hosts if web_host != host]
@@ -108,7 +113,7 @@ def logins(
     gone: dict[str, dict[str, str]] = {}
     for environment in environments:
         name = environment["name"]
-        if environment.get("state", "present") == "absent":
+        if environment.get("state") == "absent":
             if name in before:
                 gone[name] = before[name]
             continue
@@ -146,7 +151,7 @@ def with_databases(
     result = []
     for environment in environments:
         item = dict(environment)
-        if not _own_database(item) and item.get("state", "present") == "present":
+        if not _own_database(item) and (item.get("state") or "present") == "present":
             item["new_database"] = _url(str(item["name"]), document, options)
         result.append(item)
     return result

@@ -50,6 +50,8 @@ def _database(directory: str, environment: str) -> Database | None:
     from trac.db.api import parse_connection_uri
 
     path = os.path.join(directory, environment, "conf", "trac.ini")
+    if not os.path.isfile(path):
+        return None  # whoever opened a FIFO would wait for ever
     try:
         scheme, where = parse_connection_uri(Configuration(path).get("trac", "database"))
     # ValueError: it is not UTF-8.

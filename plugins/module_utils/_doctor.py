@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import os
 import pwd
+import re
 import sys
 import time
 import typing as t
@@ -145,6 +146,10 @@ class Examination:
             return
         account = _worker_process.Account(user, entry.pw_uid, entry.pw_gid)
         reason = self._ask_worker(python, account, with_trac=True)
+        if reason and not self.names and re.search(r"signal (9|15)\b", reason):
+            self.results.append(_doctor_runtime.killed(reason, python))
+            self._skip((*_OF_RUNTIME, *_OF_FILES, *_OF_TRAC, "connections"), "It was killed.")
+            return
         if reason and not self.names:
             self.results.append(_doctor_runtime.cannot_import(reason, python))
             self._skip(_OF_RUNTIME, f"{python} cannot be run.")
@@ -266,9 +271,23 @@ class Examination:
 
     def _error_log(self) -> t.Iterable[Result]:
         paths = [each.arguments[0] for each in self.configuration.all("ErrorLog") if each.arguments]
+        hours = self.params["log_hours"]
+        evidence = _doctor_log.Evidence(self._suspects(), _doctor_system.kernel_log(hours))
         return _doctor_log.check(
-            _doctor_log.logs(dict.fromkeys(paths), SERVER_ROOT), self.params["log_hours"]
+            _doctor_log.logs(dict.fromkeys(paths), SERVER_ROOT), hours, evidence=evidence
         )
+
+    def _suspects(self) -> list[str] | None:
+        """What is known to crash daemon processes and is there; None where nobody has looked."""
+        looked = {result.check for result in self.results}
+        if not {"psycopg2", "application_group"} <= looked:
+            return None
+        return [
+            f"{result.seen.rstrip('.')} (check {result.check})"
+            for result in self.results
+            if (result.check == "psycopg2" and result.status == WARNING)
+            or (result.check == "application_group" and result.status == FAILED)
+        ]
 
     # -- the host
 

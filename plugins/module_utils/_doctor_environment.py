@@ -142,13 +142,16 @@ class Examination:
         if _doctor_files.is_there(self.path).status != OK:
             self._skip(_NEEDING_TRAC, "there is no environment (see environments)")
             return
-        if not os.access(os.path.join(self.path, _doctor_files.INI), os.R_OK):
-            self._skip(_NEEDING_TRAC, "trac.ini cannot be read")
+        if _doctor_files.ini_fault(self.path) is not None:
+            self._skip(_NEEDING_TRAC, "trac.ini cannot be read (see environment_files)")
             return
         try:
             ini = IniFile(os.path.join(self.path, _doctor_files.INI))
         except EnvironmentFailure as e:
             self._corrupt(str(e))
+            return
+        if not any(ini.options.values()):
+            self._empty(ini)
             return
         for option, value in ini.secrets():
             self.redactor.learn(option, value)
@@ -161,6 +164,7 @@ class Examination:
             return
         with _trac_open.opened(environment):
             self._facts(environment)
+            self._log(environment)
             self._plugins(environment, _class().heard.messages[before:])
             if self._database(environment):
                 self._version(environment)
@@ -177,6 +181,19 @@ class Examination:
         )
         self._skip(_NEEDING_TRAC, "trac.ini cannot be read")
 
+    def _empty(self, ini: IniFile) -> None:
+        what = "is empty (0 bytes)" if not ini.text else "holds no option"
+        self._add(
+            "trac_ini",
+            FAILED,
+            f"{ini.path} {what}.",
+            "A full disk, or a power cut, has truncated it. Trac goes on with its own defaults: "
+            "another title and other rights, and not the database that the environment has.",
+            "Put the file back from the last backup (playbooks/restore.yml), at least its [trac] "
+            "database; before, see the check disk_space.",
+        )
+        self._skip(_NEEDING_TRAC, "trac.ini holds nothing")
+
     def _cannot_open(self, error: Exception) -> None:
         why = _trac_open.reason(error, self.path)
         self._add(
@@ -192,6 +209,34 @@ class Examination:
     def _facts(self, environment: t.Any) -> None:
         self.facts["title"] = environment.config.get("project", "name") or None
         self.facts["subversion"] = environment.is_component_enabled(_SUBVERSION) is True
+
+    def _log(self, environment: t.Any) -> None:
+        """Whether Trac can write its log, without which it opens no environment."""
+        if environment.log_type != "file":
+            return
+        file = os.path.normpath(environment.log_file_path)
+        directory, account = os.path.dirname(file), _trac_open.account_name(os.geteuid())
+        what = _doctor_files.no_file(file) if os.path.lexists(file) else ""
+        if not os.path.isdir(directory):
+            seen = f"{directory}, the directory of the environment's log, does not exist"
+            advice = f"runuser -u {account} -- mkdir {directory}"
+        elif "closed" not in what and what:
+            seen, advice = f"{file} {what}", f"Remove it: rm {file}; Trac makes a new one."
+        elif file.startswith(os.path.join(self.path, "")):
+            return  # who may write there, environment_files tells
+        elif not os.access(file if os.path.exists(file) else directory, os.W_OK):
+            seen = f"{account} cannot write {file}, which [logging] log_file names"
+            advice = f"Let {account} write there, or have [logging] log_file name another place."
+        else:
+            return
+        self._add(
+            "environment_files",
+            FAILED,
+            seen + ".",
+            "Trac cannot open its log, and without it no environment ([logging] log_type = file): "
+            "every page is answered with 500 as soon as a process opens the environment.",
+            advice,
+        )
 
     # -- plugins
 
@@ -215,6 +260,9 @@ class Examination:
 
     def _database(self, environment: t.Any) -> bool:
         """Whether the database answers."""
+        if self._no_file(environment):
+            self._skip(("database_integrity", "database_version"), "Trac cannot use the database")
+            return False
         try:
             _trac_database.check_driver(environment)
             server = _server(environment)
@@ -228,11 +276,57 @@ class Examination:
                 f"The database of {self.path} does not answer: {_trac_open.reason(e, self.path)}",
                 "Every page of the environment is answered with 500, or waits.",
                 "See whether the server runs and lets this account in (systemctl status postgresql "
-                "mariadb), and [trac] database in trac.ini; for SQLite, whether the file is there.",
+                "mariadb), and [trac] database in trac.ini."
+                if _is_on_server(environment)
+                else "See whether the file is the database, and sound: sqlite3 FILE 'PRAGMA "
+                "quick_check', as the account that owns it; else restore the last good backup.",
             )
             self._skip(("database_integrity", "database_version"), "the database does not answer")
             return False
         self._add("database", OK, f"{server or 'SQLite'} answers")
+        return True
+
+    def _no_file(self, environment: t.Any) -> bool:
+        """Whether SQLite has no file to work with. It would make an empty one, or wait."""
+        from trac.core import TracError
+
+        try:
+            file = _trac_database.sqlite_file(environment)
+        except TracError:
+            return False  # a connection string that Trac cannot read, which the next step says
+        if file is None or not os.path.isabs(file):
+            return False
+        account = _trac_open.account_name(os.geteuid())
+        means = "Every page of the environment is answered with 500."
+        backup = "Restore the last good backup: playbooks/restore.yml"
+        what = _doctor_files.no_file(file)
+        inside = file.startswith(os.path.join(self.path, ""))
+        if what == "does not exist":
+            directory = os.path.dirname(file)
+            gone = "" if os.path.isdir(directory) else f"; nor does its directory {directory}"
+            seen = f"The database {file} is not found{gone}."
+            advice = f"See where it has gone, and [trac] database in trac.ini. {backup}"
+        elif what:
+            seen = f"The database {file} {what}."
+            advice = f"It has to be a file of {account}'s. {backup}"
+        elif os.path.getsize(file) == 0:
+            seen = f"The database {file} is empty (0 bytes)."
+            means += " A full disk or a power cut has truncated it, or it was made by mistake."
+            advice = f"See the check disk_space, and whether {file}-journal is there: keep both. "
+            advice += backup
+        elif _doctor_files.is_read_only(file):
+            if inside:
+                self._skip(("database",), "its file system is read-only (see environment_files)")
+            else:
+                self.results.append(_doctor_files.read_only("database", file, self.subject))
+            return True
+        elif not inside and not all(os.access(x, os.W_OK) for x in (file, os.path.dirname(file))):
+            seen = f"{account} cannot write the database {file}, or its directory."
+            means = "What visitors save is answered with 500 ('attempt to write a readonly')."
+            advice = f"Both have to belong to {account}."
+        else:
+            return False
+        self._add("database", FAILED, seen, means, advice)
         return True
 
     def _version(self, environment: t.Any) -> None:
@@ -317,6 +411,10 @@ def _sqlite_faults(file: str, seconds: float = _INTEGRITY_SECONDS) -> list[str]:
             raise _NoTime from None
         return [str(e)]
     return [] if found == ["ok"] else [" ".join(each.split()) for each in found]
+
+
+def _is_on_server(environment: t.Any) -> bool:
+    return not str(environment.config.get("trac", "database")).startswith("sqlite:")
 
 
 def _server(environment: t.Any) -> str:

@@ -15,6 +15,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result impor
     FAILED,
     OK,
     SKIPPED,
+    WARNING,
     Result,
 )
 
@@ -53,8 +54,13 @@ def is_there(path: str) -> Result:
         "Restore it from a backup, or run playbooks/site.yml, which creates what the inventory "
         "names and does not exist."
     )
+    version = os.path.join(path, "VERSION")
+    what = no_file(version) if os.path.exists(version) else ""
+    if what and "closed" not in what:
+        seen = f"{version} {what}."
+        return Result(name, FAILED, seen, "Trac cannot serve it.", missing, subject)
     try:
-        with open(os.path.join(path, "VERSION"), encoding="utf-8", errors="replace") as file:
+        with open(version, encoding="utf-8", errors="replace") as file:
             first = file.readline().strip()
     except PermissionError as e:
         return Result(
@@ -108,10 +114,20 @@ def _me() -> str:
     return _trac_open.account_name(os.geteuid())
 
 
-def closed(path: str, seconds: float = _SECONDS) -> tuple[list[str], int, bool]:
-    """What this account cannot use as Trac needs to; how many entries; whether all were seen."""
+class Seen(t.NamedTuple):
+    """What there is in an environment."""
+
+    bad: list[str]  # what this account cannot use as Trac needs to
+    links: list[str]
+    entries: int
+    complete: bool  # whether there was time for everything
+
+
+def look(path: str, seconds: float = _SECONDS) -> Seen:
+    """Walk through an environment, without following links."""
     end = time.monotonic() + seconds
     bad: list[str] = []
+    links: list[str] = []
     count = 0
     pending = [(path, False)]
     while pending:
@@ -125,15 +141,17 @@ def closed(path: str, seconds: float = _SECONDS) -> tuple[list[str], int, bool]:
         count += len(entries)
         for entry in entries:
             inside = written or (directory == path and entry.name in _WRITTEN)
-            if entry.is_dir(follow_symlinks=False):
+            if entry.is_symlink():
+                links.append(entry.path)
+            elif entry.is_dir(follow_symlinks=False):
                 pending.append((entry.path, inside))
             elif entry.is_file(follow_symlinks=False) and not os.access(
                 entry.path, os.R_OK | (os.W_OK if inside else 0)
             ):
                 bad.append(entry.path)
         if time.monotonic() > end:
-            return bad, count, False
-    return bad, count, True
+            return Seen(bad, links, count, False)
+    return Seen(bad, links, count, True)
 
 
 def _described(path: str) -> str:
@@ -145,50 +163,191 @@ def _described(path: str) -> str:
     return f"{path} ({owner}, mode {stat.S_IMODE(found.st_mode):04o})"
 
 
-def check_files(path: str) -> Result:
+def no_file(path: str) -> str:
+    """Why a path leads to no file that this account can open at once; empty if it does.
+
+    Nothing is opened: a FIFO would have whoever opens it wait.
+    """
+    link = f"is a link to {os.readlink(path)}, which " if os.path.islink(path) else ""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return f"{link}does not exist"
+    except PermissionError:
+        return f"{link}is closed to {_me()}"
+    except OSError as e:  # links in a circle, a part of the path that is a file, a broken disk
+        return f"cannot be reached ({e.strerror})"
+    if stat.S_ISDIR(mode):
+        return f"{link}is a directory, not a file"
+    if stat.S_ISFIFO(mode):
+        return f"{link}is a FIFO, not a file: who opens it waits for ever"
+    if not stat.S_ISREG(mode):
+        return f"{link}is a device or a socket, not a file"
+    return "" if os.access(path, os.R_OK) else f"{link}is closed to {_me()}"
+
+
+def is_read_only(path: str) -> bool:
+    """Whether the file system that a path is on is mounted for reading only."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def read_only(name: str, path: str, subject: str) -> Result:
+    """That nothing can be saved, whoever asks."""
+    return Result(
+        name,
+        FAILED,
+        f"{path} is on a file system that is mounted read-only.",
+        "Nothing can be saved, whoever owns the files: no ticket, no log. Pages are answered with "
+        "500 ('Read-only file system', 'attempt to write a readonly database').",
+        f"See which it is, and why: findmnt -T {path}; dmesg | grep -iE 'remount|i/o error' (the "
+        "kernel does that itself when a disk fails). When the disk is well: mount -o remount,rw "
+        "and what findmnt names. Owners and modes are not the cause.",
+        subject,
+    )
+
+
+def check_files(path: str) -> list[Result]:
     name, subject = "environment_files", f"environment {os.path.basename(path)}"
     if not os.path.isdir(path):
-        return Result(name, SKIPPED, f"{path} does not exist.", subject=subject)
-    bad, count, complete = closed(path)
+        return [Result(name, SKIPPED, f"{path} does not exist.", subject=subject)]
+    places = [path, *(os.path.join(path, each) for each in ("conf", *_WRITTEN))]
+    frozen = next(filter(is_read_only, places), None)
+    if frozen:
+        return [read_only(name, frozen, subject)]
+    seen = look(path)
+    results = [*_closed(path, seen), *_links(path, seen.links)]
+    fault = ini_fault(path)
     ini = os.path.join(path, INI)
-    # It may be a link, or missing; nothing goes without it.
-    if ini not in bad and not os.access(ini, os.R_OK):
-        bad.insert(0, ini)
-    if bad:
-        shown = ", ".join(_described(each) for each in bad[:_SHOWN])
-        more = f" and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
-        return Result(
-            name,
+    if fault and not any(ini in result.seen for result in results if result.status == FAILED):
+        results.append(fault)
+    if results:
+        return results
+    words = f"{path}: {seen.entries} files and directories"
+    words += "" if seen.complete else ", then no time was left"
+    return [Result(name, OK, words, subject=subject)]
+
+
+def ini_fault(path: str) -> Result | None:
+    """Why there is no trac.ini to read."""
+    ini = os.path.join(path, INI)
+    why = no_file(ini)
+    if not why:
+        return None
+    return Result(
+        "environment_files",
+        FAILED,
+        f"{ini} {why}.",
+        "Trac has no configuration: every page of the environment is answered with 500, or waits.",
+        f"Put the file back from the last backup (playbooks/restore.yml); it belongs to {_me()}.",
+        f"environment {os.path.basename(path)}",
+    )
+
+
+def _closed(path: str, seen: Seen) -> list[Result]:
+    """What belongs to others, or has a mode that keeps this account out."""
+    if not seen.bad:
+        return []
+    shown = ", ".join(_described(each) for each in seen.bad[:_SHOWN])
+    more = f" and {len(seen.bad) - _SHOWN} more" if len(seen.bad) > _SHOWN else ""
+    return [
+        Result(
+            "environment_files",
             FAILED,
             f"{_me()} cannot read or write {shown}{more}.",
             "Pages that need it are answered with 500 ('Permission denied'). " + _NEVER,
             f"chown -R {_me()}: {path} && chmod -R u+rwX {path}; from now on: "
             f"runuser -u {_me()} -- trac-admin …",
-            subject,
+            f"environment {os.path.basename(path)}",
         )
-    seen = f"{path}: {count} files and directories"
-    return Result(name, OK, seen if complete else seen + ", then no time was left", subject=subject)
+    ]
+
+
+def _links(path: str, links: t.Sequence[str]) -> list[Result]:
+    """Links that lead out of the environment, to what this account does not own."""
+    inside = os.path.join(os.path.realpath(path), "")
+    plugins = os.path.join(path, "plugins", "")
+    broken, foreign = [], []
+    for link in links:
+        target = os.path.realpath(link)
+        if target.startswith(inside):
+            continue
+        try:
+            owner = os.stat(link).st_uid
+        except OSError as e:
+            broken.append(f"{link} leads to {target} ({e.strerror})")
+            continue
+        if owner == os.geteuid():
+            continue
+        words = f"{link} leads to {target}, which belongs to {_trac_open.account_name(owner)}"
+        part = os.path.relpath(link, path).split(os.sep)[0]
+        if not os.access(link, os.R_OK | (os.W_OK if part in _WRITTEN else 0)):
+            broken.append(words)
+        elif not link.startswith(plugins):  # code is better owned by somebody else
+            foreign.append(words)
+    return [
+        *_link_results(
+            path,
+            broken,
+            FAILED,
+            "Trac cannot use what it needs there: pages are answered with 500 ('Permission "
+            "denied', 'No such file or directory').",
+            "Remove the link (rm, not chown, which would change what it leads to), and put back "
+            "from a backup what stood in its place.",
+        ),
+        *_link_results(
+            path,
+            foreign,
+            WARNING,
+            "Trac reads, and may show visitors, what is not the environment's own; copies and "
+            "backups do not hold it.",
+            "Remove the link if nobody has made it on purpose (rm, not chown, which would change "
+            "what it leads to).",
+        ),
+    ]
+
+
+def _link_results(
+    path: str, found: t.Sequence[str], status: str, means: str, advice: str
+) -> list[Result]:
+    if not found:
+        return []
+    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    seen = "; ".join(found[:_SHOWN]) + more + "."
+    subject = f"environment {os.path.basename(path)}"
+    return [Result("environment_files", status, seen, means, advice, subject)]
 
 
 def check_ini(path: str) -> Result:
     """Whether trac.ini can be saved from the web. Whether Trac understands it is seen elsewhere."""
     name, subject = "trac_ini", f"environment {os.path.basename(path)}"
     ini = os.path.join(path, INI)
-    if not os.access(ini, os.R_OK):
-        return Result(
-            name, SKIPPED, f"{ini} cannot be read (see environment_files).", subject=subject
-        )
+    if no_file(ini) or is_read_only(ini):
+        why = f"{ini} cannot be read or written (see environment_files)."
+        return Result(name, SKIPPED, why, subject=subject)
     # Trac writes a new file beside the old one and renames it.
     bad = [each for each in (ini, os.path.dirname(ini)) if not os.access(each, os.W_OK)]
+    if ini in bad and os.path.islink(ini):
+        return Result(
+            name,
+            FAILED,
+            f"{ini} is a link to {os.path.realpath(ini)}, which {_me()} cannot write.",
+            "Changes on Trac's admin pages are not saved ('trac.ini is not writable').",
+            f"Put a file of {_me()}'s in the place of the link (rm, not chown, which would change "
+            "what it leads to); what is to be shared goes into a file that [inherit] file names.",
+            subject,
+        )
     if bad:
         return Result(
             name,
             FAILED,
             f"{_me()} cannot write {', '.join(_described(each) for each in bad)}.",
             "Changes on Trac's admin pages are not saved ('trac.ini is not writable').",
-            f"chown {_me()}: {' '.join(bad)} && chmod u+rw {ini} && chmod u+rwx {bad[-1]}"
+            f"chown -h {_me()}: {' '.join(bad)} && chmod u+rw {ini} && chmod u+rwx {bad[-1]}"
             if bad[-1] != ini
-            else f"chown {_me()}: {ini} && chmod u+rw {ini}",
+            else f"chown -h {_me()}: {ini} && chmod u+rw {ini}",
             subject,
         )
     return Result(name, OK, f"{ini} can be written", subject=subject)

@@ -45,6 +45,16 @@ _KNOWN = (
         "See the check database_version.",
     ),
     ("unsupported locale setting", "See the check locale."),
+    (
+        "readonly database",
+        (
+            "The file system is read-only, or the database belongs to somebody else: see the "
+            "checks environment_files and database."
+        ),
+    ),
+    ("Read-only file system", "See the check environment_files."),
+    ("unable to open database file", "See the checks environment_files and database."),
+    ("Permission denied", "See the check environment_files."),
     ("database is locked", "Something holds SQLite's file for long: a backup, or a broken disk."),
     ("sequence of byte string values expected", "The script returns str; Python 3 wants bytes."),
 )
@@ -53,7 +63,7 @@ _STATUSES = {
     404: "Apache or Trac knows no such path: see mount and server_name of the site, and the check "
     "environments.",
     500: "The reason stands in Apache's error log or in log/trac.log of the environment.",
-    502: "The daemon process has crashed: see the check error_log.",
+    502: "The daemon process ended before it had answered: see the check error_log.",
     503: "The site has too much to do, or its processes do not start: see error_log, memory.",
     504: "The daemon process did not answer in time: see the checks error_log and database.",
 }

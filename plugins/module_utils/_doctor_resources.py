@@ -55,6 +55,16 @@ def _judge_disk(
         "reports 'database or disk is full'."
     )
     advice = f"See what takes it: du -xh --max-depth=2 {directory} | sort -h; or enlarge it."
+    if found.f_flag & os.ST_RDONLY:
+        return Result(
+            "disk_space",
+            FAILED,
+            f"{directory} ({holds}) is on a file system that is mounted read-only.",
+            "Nothing can be saved there, however much is free.",
+            f"See which it is, and why: findmnt -T {directory}; dmesg | grep -iE 'remount|i/o "
+            "error' (the kernel does that itself when a disk fails).",
+            directory,
+        )
     if free < free_mb or inodes < 1:
         status = FAILED
     elif percent < free_percent or inodes < free_percent:

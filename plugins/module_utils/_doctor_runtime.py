@@ -166,3 +166,15 @@ def cannot_import(reason: str, python: str) -> Result:
         "If one of python_version, setuptools or multipart has failed, that is the cause. Else run "
         "playbooks/site.yml, which installs Trac and what it needs.",
     )
+
+
+def killed(reason: str, python: str) -> Result:
+    """That Trac's Python was killed before it could tell anything."""
+    return Result(
+        "trac_import",
+        FAILED,
+        f"{python} was killed while it looked at Trac: {reason}",
+        "Whether Trac can be imported could not be found out. Who kills is the kernel, when memory "
+        "runs out, this check itself after trac_verify_timeout, or somebody else.",
+        "See the check memory, and journalctl -k | grep -i 'killed process'; then ask again.",
+    )

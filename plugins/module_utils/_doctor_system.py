@@ -63,6 +63,19 @@ def command(
     return status, said.decode("utf-8", "replace").strip()
 
 
+def kernel_log(hours: int) -> str:
+    """What the kernel, and systemd of Apache, have written; empty where there is no journal."""
+    since = f"--since=-{hours}h"
+    sources = ["_TRANSPORT=kernel", "+", "UNIT=apache2.service"]
+    try:
+        status, output = command(
+            ["journalctl", "--quiet", "--no-pager", "--lines=5000", since, *sources], 10
+        )
+    except NoAnswer:
+        return ""
+    return output if status == 0 else ""
+
+
 def account(name: str) -> pwd.struct_passwd:
     """An account by its name, or by its number as in C(user=#1000)."""
     try:

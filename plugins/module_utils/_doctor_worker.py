@@ -106,7 +106,7 @@ class _Work:
             there = _doctor_files.is_there(path)
             results = [there, *_doctor_files.check_restored(path)]
             if there.status == OK:
-                results += [_doctor_files.check_files(path), _doctor_files.check_ini(path)]
+                results += [*_doctor_files.check_files(path), _doctor_files.check_ini(path)]
             return {"results": [result.to_json() for result in results]}
         if kind == "servers":
             names = _doctor_files.names(self.directory, [])
@@ -170,6 +170,21 @@ class _Work:
                         "See whether the database server hangs (a lock, a full disk, a dead "
                         "network): systemctl status postgresql mariadb; for SQLite, who holds the "
                         "file: fuser -v FILE; else a plugin waits when it is loaded.",
+                        subject,
+                    )
+                ]
+            )
+        elif "SIGKILL" in death or "SIGTERM" in death:
+            self.results(
+                [
+                    Result(
+                        "database",
+                        FAILED,
+                        f"While {name} was opened, the process was killed ({death}).",
+                        "Whether it opens could not be found out. Who kills is the kernel, when "
+                        "memory runs out, or somebody else; nothing of Trac's has crashed.",
+                        "See whether it was the kernel: journalctl -k | grep -i 'killed process', "
+                        "and the check memory; then ask again.",
                         subject,
                     )
                 ]

@@ -9,11 +9,13 @@ check of its variables use the same code.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _arguments,
     _field_items,
     _ini_edit,
     _repositories,
@@ -44,14 +46,36 @@ def value_text(value: object) -> str | None:
         return value
     if isinstance(value, bool):
         return "enabled" if value else "disabled"
-    if isinstance(value, (int, float)):
+    if isinstance(value, int) and abs(value) < 10**18:
         return str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return str(value)
+    if isinstance(value, (int, float)):
+        raise ValueError("it has to be a number of up to 18 digits, or text, in quotes")
     if isinstance(value, (list, tuple)):
         items = [value_text(item) for item in value if not isinstance(item, (list, tuple))]
         if len(items) != len(value) or any(not item or "," in item for item in items):
             raise ValueError("the items of a list have to be texts without commas, or numbers")
         return ", ".join(str(item) for item in items)
-    raise ValueError(f"a {type(value).__name__} cannot be the value of an option")
+    raise ValueError(
+        f"it is {_arguments.shown(value)}; it has to be text, a number, true, false, null or a "
+        "list of texts (put quotes around a date)"
+    )
+
+
+def _is_key(key: object) -> bool:
+    if isinstance(key, bool) or not isinstance(key, int):
+        return _arguments.is_text(key)
+    return abs(key) < 10**18
+
+
+def _key_problems(what: str, keys: t.Iterable[object]) -> list[str]:
+    """Keys of YAML that are no text: true for "on" and "yes", null for "~"."""
+    return [
+        f"{what} is {_arguments.shown(key)}; it has to be text (put quotes around it)"
+        for key in keys
+        if not _is_key(key)
+    ]
 
 
 def _options(
@@ -80,10 +104,12 @@ def _options(
             wanted[section, option] = text
 
     if document.get("title") is not None:
-        if "\n" in document["title"]:
+        # A year is a number in YAML.
+        title = str(document["title"])
+        if "\n" in title:
             problems.append("title: it has to be one line")
         else:
-            want(*TITLE, document["title"], "title")
+            want(*TITLE, title, "title")
     if document.get("database") is not None:
         want(*DATABASE, document["database"], "database")
     for config, source in ((document.get("config"), "config"), (defaults, "")):
@@ -91,8 +117,11 @@ def _options(
             if not isinstance(options, t.Mapping):
                 problems.append(f"config: [{section}] has to be a dictionary of options")
                 continue
-            for option, value in options.items():
-                want(str(section), str(option), value, source)
+            problems += _key_problems("config: a section", [section])
+            problems += _key_problems(f"config: an option of [{section}]", options)
+            for option, value in options.items() if _is_key(section) else ():
+                if _is_key(option):
+                    want(str(section), str(option), value, source)
     if DATABASE in wanted and not wanted[DATABASE]:
         problems.append("[trac] database: an environment cannot be without")
     return wanted, problems
@@ -102,13 +131,22 @@ def _permissions(document: Document) -> tuple[list[tuple[str, str]], list[str]]:
     problems: list[str] = []
     wanted: dict[tuple[str, str], None] = {}
     for subject, actions in (document.get("permissions") or {}).items():
+        problems += _key_problems("permissions: the name of a user or group", [subject])
+        if not _is_key(subject):
+            continue
         name = str(subject)
         if name.isupper():
             problems.append(f"permissions: {name!r} is in upper case, which Trac keeps for actions")
         if not isinstance(actions, (list, tuple)):
             problems.append(f"permissions: the actions of {name!r} have to be a list")
             continue
-        for action in actions:
+        problems += [
+            f"permissions: {name!r} has {_arguments.shown(action)}; it has to be the name of an "
+            "action or a group, as text"
+            for action in actions
+            if not _arguments.is_text(action)
+        ]
+        for action in filter(_arguments.is_text, actions):
             wanted[name, str(action)] = None
     for text in {text for pair in wanted for text in pair}:
         if not text or text != text.strip() or any(ord(c) < 32 or ord(c) == 127 for c in text):

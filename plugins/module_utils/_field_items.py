@@ -14,6 +14,8 @@ import datetime
 import re
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _arguments
+
 Item = t.Dict[str, t.Any]
 
 DATE_RULE = (
@@ -114,7 +116,7 @@ _READ: dict[str, t.Callable[[object], object]] = {"date": _date, "line": _line, 
 def _name(value: object) -> str:
     if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
         value = value.isoformat()
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 10**18:
         value = str(value)
     if not isinstance(value, str) or not value:
         raise ValueError("texts that are not empty")
@@ -137,14 +139,14 @@ def _item(kind: Kind, where: str, value: object) -> tuple[Item, list[str]]:
             item[key] = read(given.get(key))
         except ValueError as e:
             spot = f"{where}.{key}" if isinstance(value, t.Mapping) else where
-            problems.append(f"{spot} is {given.get(key)!r}; allowed are {e}")
+            problems.append(f"{spot} is {_arguments.shown(given.get(key))}; allowed are {e}")
     return item, problems
 
 
 def read_items(key: str, value: object) -> tuple[list[Item], list[str]]:
     """The items of one key of the inventory, and what is wrong with them."""
     if not isinstance(value, (list, tuple)):
-        return [], [f"{key} is {value!r}; it has to be a list"]
+        return [], [f"{key} is {_arguments.shown(value)}; it has to be a list"]
     items: list[Item] = []
     problems: list[str] = []
     seen: set[str] = set()

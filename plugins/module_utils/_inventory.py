@@ -14,9 +14,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _arguments,
     _directories,
     _environment_input,
     _site_authentication,
@@ -47,50 +46,54 @@ _SITE_SECONDS = (
 # are a slip of the hand that takes the host down.
 _SITE_NUMBERS = (("processes", 256), ("threads", 256), ("pool_size", 1000))
 _DATABASE = re.compile(r"(sqlite|postgres|mysql):\S")
+_LISTS_AS_TEXT = ("trac_backup_environments", "trac_verify_checks")
 
 
-def _plain(value: t.Any) -> t.Any:
-    """A value without Ansible's own containers.
+def role_problems(
+    values: t.Mapping[str, t.Any], options: Spec, defaults: Spec, words: t.Mapping[str, str]
+) -> Problems:
+    """Types of all variables of a role, given its specification and its defaults.
 
-    The validator copies what it is given, and a copy of such a container holds a copy of all
-    variables of the host: with a hundred environments, that took minutes.
+    ``words`` are what messages call a variable that users know by another name.
     """
-    if isinstance(value, t.Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, t.Sequence) and not isinstance(value, (str, bytes)):
-        return [_plain(item) for item in value]
-    return value
+    problems: Problems = []
+    for name, option in options.items():
+        if name not in values or (values[name] is None and defaults.get(name, "") is None):
+            continue
+        value = values[name]
+        # As in `-e trac_verify_checks=database,plugins`: modules take these apart.
+        if name in _LISTS_AS_TEXT and isinstance(value, str):
+            value = [item.strip() for item in value.split(",")]
+        problems += _arguments.problems(
+            words.get(name, name), value, option, name=name, numbers=False
+        )
+    return problems
 
 
 def _shape(where: str, item: object, options: Spec) -> Problems:
     """What the argument specification says against one dictionary of a list."""
-    if not isinstance(item, t.Mapping):
-        return [f"{where} is {item!r}; it has to be a dictionary."]
-    unknown = [str(key) for key in item if key not in options]
-    if unknown:
-        return [
-            f"{where} has the unknown key {', '.join(unknown)}; known are {', '.join(options)}."
-        ]
-    result = ArgumentSpecValidator(options).validate(_plain(item))
-    return [f"{where}: {message}" for message in result.error_messages]
+    return _arguments.problems(where, item, {"type": "dict", "options": options})
 
 
 def _text(where: str, value: object) -> Problems:
     if _CONTROL.search(str(value)):
-        return [f"{where} is {value!r}; line breaks and other control characters are not allowed."]
+        shown = _arguments.shown(value)
+        return [f"{where} is {shown}; line breaks and other control characters are not allowed."]
     return []
 
 
 def _match(where: str, value: object, pattern: t.Pattern[str], rule: str) -> Problems:
     if not isinstance(value, str) or not pattern.match(value):
-        return [f"{where} is {value!r}; allowed are {rule}."]
+        quotes = "" if isinstance(value, str) else " (in quotes, if they look like a number)"
+        return [f"{where} is {_arguments.shown(value)}; allowed are {rule}{quotes}."]
     return []
 
 
 def _items(variable: str, value: object, options: Spec) -> tuple[list[tuple[str, t.Any]], Problems]:
     """The well-shaped items of a list of dictionaries with names, each with the words for it."""
-    if not isinstance(value, t.Sequence) or isinstance(value, (str, bytes)):
-        return [], [f"{variable} is {value!r}; it has to be a list of dictionaries."]
+    if not isinstance(value, (list, tuple)):
+        shown = _arguments.shown(value)
+        return [], [f"{variable} is {shown}; it has to be a list of dictionaries."]
     good: list[tuple[str, t.Any]] = []
     problems: Problems = []
     seen: set[str] = set()
@@ -100,14 +103,15 @@ def _items(variable: str, value: object, options: Spec) -> tuple[list[tuple[str,
         if not found:
             name = item["name"]
             found = _match(f"{where}.name", name, _NAME, _NAME_RULE)
-            if name in seen:
+            if not found and name in seen:
                 found.append(
                     f"{where}.name is {name!r}, which stands in {variable} already; "
                     "names are unique."
                 )
-            seen.add(name)
+            seen.add(str(name))
         if not found:
-            good.append((where, item))
+            known = {"type": "dict", "options": options}
+            good.append((where, _arguments.converted(item, known)))
         problems += found
     return good, problems
 
@@ -168,8 +172,8 @@ def site_problems(
     items, problems = _items("trac_sites", sites, options)
     names = {
         str(item.get("name"))
-        for item in (environments if isinstance(environments, t.Sequence) else [])
-        if isinstance(item, t.Mapping) and item.get("state", "present") == "present"
+        for item in (environments if isinstance(environments, (list, tuple)) else [])
+        if isinstance(item, t.Mapping) and (item.get("state") or "present") == "present"
     }
     taken: dict[tuple[str, str], str] = {}
     hosts: dict[str, str] = {}
@@ -328,7 +332,14 @@ def runtime_problems(variables: t.Mapping[str, t.Any]) -> Problems:
                 re.compile(r"(.*/)?[A-Za-z_][A-Za-z0-9_]*\.py\Z"),
                 "paths of Python files: NAME.py",
             )
-    for name in variables["trac_runtime_pip_environment"]:
+    for name, value in variables["trac_runtime_pip_environment"].items():
+        if not _arguments.is_text(value) and (
+            isinstance(value, bool) or not isinstance(value, int)
+        ):
+            problems.append(
+                f"trac_runtime_pip_environment[{name!r}] is "
+                f"{_arguments.shown(value, secret=True)}; it has to be text."
+            )
         problems += _match(
             "trac_runtime_pip_environment",
             name,

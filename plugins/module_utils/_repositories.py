@@ -201,7 +201,7 @@ def on_host(
     """The directories of all repositories, each with its type, hook and environments."""
     result: dict[str, dict[str, t.Any]] = {}
     for environment in environments:
-        if environment.get("state", "present") != "present":
+        if (environment.get("state") or "present") != "present":
             continue
         path = os.path.join(environments_dir, environment["name"])
         for repository in read(_of(environment))[0]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _backup_files
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _arguments, _backup_files
 
 _KEYS = ("name", "file", "database")
 
@@ -15,21 +15,32 @@ _KEYS = ("name", "file", "database")
 def problems(wanted: object, uploads: bool, archives: t.Sequence[str]) -> list[str]:
     """What is wrong with trac_restore_environments; `archives` are those that may be uploaded."""
     if not isinstance(wanted, (list, tuple)):
-        return ["trac_restore_environments has to be a list"]
+        shown = _arguments.shown(wanted)
+        return [f"trac_restore_environments is {shown}; it has to be a list of names"]
     found = []
-    for each in wanted:
-        where = f"trac_restore_environments: {each!r}"
+    for index, each in enumerate(wanted):
+        where = f"trac_restore_environments[{index}]"
         if isinstance(each, str):
             each = {"name": each}
         if not isinstance(each, t.Mapping) or not isinstance(each.get("name"), str):
-            found.append(f"{where} is no name and no dictionary with a name")
+            found.append(
+                f"{where} is {_arguments.shown(each)}; it has to be a name, or a dictionary with a "
+                "name, as text (in quotes, if it looks like a number)"
+            )
         elif not _backup_files.is_name(each["name"]):
             found.append(f"{where}: {each['name']!r} cannot be the name of an environment")
         elif not set(each) <= set(_KEYS):
-            unknown = ", ".join(sorted(set(each) - set(_KEYS)))
+            unknown = ", ".join(sorted(str(key) for key in set(each) - set(_KEYS)))
             found.append(f"{where}: unknown: {unknown} (a dictionary has {', '.join(_KEYS)})")
         elif "file" in each and uploads:
             found.append(f"{where}: file is on the host and cannot be given with trac_restore_from")
+        else:
+            # The connection string holds a password.
+            found += [
+                f"{where}.{key} is {_arguments.shown(each[key], True)}; it has to be text"
+                for key in _KEYS
+                if each.get(key) is not None and not _arguments.is_text(each[key])
+            ]
     if not found and uploads:
         chosen = newest(wanted, archives)
         names = [item["name"] for item in items(wanted)]

@@ -40,9 +40,10 @@ _SWITCHES = frozenset(
         "none",
     }
 )
-# The password of a URL reaches up to the last @ before white space or the next //.
+# The password of a URL reaches up to the last @ before white space or the next //. Without looking
+# back, each character of a long word would be tried as the first one.
 _URL_PASSWORD = re.compile(
-    r"(?P<head>[a-z][a-z0-9+.-]*://[^/\s:@]*:)(?P<secret>\S+)(?=@)", re.IGNORECASE
+    r"(?P<head>(?<![a-z0-9+.-])[a-z0-9+.-]+://[^/\s:@]*:)(?P<secret>\S+)(?=@)", re.IGNORECASE
 )
 _QUERY_PASSWORD = re.compile(
     r"(?P<head>[?&;]([a-z_]*(passw|secret|token|api_?key)[a-z_]*|([a-z]+_)?(pass|pw|pwd))=)"

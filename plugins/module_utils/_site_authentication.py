@@ -14,6 +14,8 @@ import re
 import typing as t
 import urllib.parse
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _arguments
+
 Dict = t.Dict[str, t.Any]
 Problems = t.List[str]
 Site = t.Mapping[str, t.Any]
@@ -365,7 +367,7 @@ def users_problems(users: object) -> Problems:
         if str(name) in names:
             found.append(f"{where}.name is {str(name)!r}, which stands in trac_users already.")
         names.add(str(name))
-        groups.update(str(group) for group in _list(user.get("groups")))
+        groups.update(_texts(user.get("groups")))
         problems += found
     problems += [
         f"trac_users: {name!r} is the name of a user and of a group, which Trac cannot tell apart."
@@ -379,6 +381,10 @@ _USER_KEYS = ("name", "password", "groups", "state")
 
 def _list(value: object) -> t.Sequence[t.Any]:
     return value if isinstance(value, t.Sequence) and not isinstance(value, str) else []
+
+
+def _texts(value: object) -> list[str]:
+    return [str(each) for each in _list(value) if _arguments.is_text(each)]
 
 
 def _is_text(value: object) -> bool:
@@ -404,11 +410,13 @@ def _user_problems(where: str, name: str, user: t.Mapping[str, t.Any]) -> Proble
         problems.append(f"{where}.name is {name!r}, which Trac uses for all visitors.")
     state = user.get("state") or "present"
     if state not in ("present", "absent"):
-        problems.append(f"{where}.state is {state!r}; allowed are present, absent.")
+        shown = _arguments.shown(state)
+        problems.append(f"{where}.state is {shown}; allowed are present, absent.")
     if not isinstance(user.get("groups") or [], (list, tuple)):
         problems.append(f"{where}.groups has to be a list of names.")
     problems += [
-        f"{where}.groups holds {group!r}; allowed are letters, digits, '_', '.' and '-'."
+        f"{where}.groups holds {_arguments.shown(group)}; allowed are letters, digits, '_', '.' "
+        "and '-'."
         for group in _list(user.get("groups"))
         if not isinstance(group, str) or not _FILE_GROUP.match(group) or group in _TRAC_SUBJECTS
     ]
@@ -454,16 +462,14 @@ def provider_problems(
         if not isinstance(given, t.Mapping):
             continue
         where = f"trac_sites[{index}].authentication"
-        providers = [str(each) for each in _list(given.get("providers") or ["file"])]
+        providers = _texts(given.get("providers") or ["file"])
         if given.get("type") == "openid_connect":
             wanted.setdefault("openid_connect", where)
             continue
         for provider in providers if given.get("type") == "basic" else ["file"]:
             wanted.setdefault(provider, where)
         groups += [
-            (f"{where}.groups", str(each))
-            for each in _list(given.get("groups"))
-            if not _is_dn(str(each))
+            (f"{where}.groups", each) for each in _texts(given.get("groups")) if not _is_dn(each)
         ]
     if not problems:
         known = present(t.cast("t.Sequence[t.Mapping[str, t.Any]]", users))
@@ -509,7 +515,9 @@ def _ldap_problems(wanted: str, ldap: object) -> Problems:
             f"trac_ldap.url is {url!r}; allowed are URLs such as "
             "'ldap://ldap.example.org/ou=people,dc=example,dc=org?uid?sub?(objectClass=person)'."
         )
-    if ldap.get("start_tls") and not url.startswith("ldap://"):
+    if _arguments.converted(ldap.get("start_tls"), {"type": "bool"}) and not url.startswith(
+        "ldap://"
+    ):
         problems.append("trac_ldap.start_tls is for URLs with ldap:// only; leave it out.")
     if (ldap.get("bind_dn") is None) != (ldap.get("bind_password") is None):
         problems.append("trac_ldap: bind_dn and bind_password go together; one of them is missing.")

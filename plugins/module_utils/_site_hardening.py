@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _arguments
+
 Dict = t.Dict[str, t.Any]
 Problems = t.List[str]
 
@@ -84,8 +86,8 @@ def header_problems(headers: object) -> Problems:
             )
         elif not isinstance(value, str) or not _HEADER_VALUE.match(value):
             problems.append(
-                f"{variable}[{name!r}] is {value!r}; allowed are texts of one line in ASCII, "
-                'without blanks at the ends, and "" for a header that is not sent.'
+                f"{variable}[{name!r}] is {_arguments.shown(value)}; allowed are texts of one line "
+                'in ASCII, without blanks at the ends, and "" for a header that is not sent.'
             )
         elif value.startswith("expr="):
             problems.append(
@@ -108,8 +110,8 @@ def rate_problems(rates: object) -> Problems:
         if key not in RATES
     ]
     problems += [
-        f"{variable}[{key!r}] is {value!r}; allowed are 0 (no limit) to {_MOST_RATE} requests a "
-        "minute."
+        f"{variable}[{key!r}] is {_arguments.shown(value)}; allowed are 0 (no limit) to "
+        f"{_MOST_RATE} requests a minute."
         for key, value in rates.items()
         if key in RATES and not (_is_number(value) and 0 <= int(value) <= _MOST_RATE)
     ]
@@ -142,7 +144,9 @@ def size_problems(where: str, site: t.Mapping[str, t.Any]) -> Problems:
 
 
 def _is_number(value: object) -> bool:
-    return not isinstance(value, bool) and bool(re.match(r"[0-9]{1,19}\Z", str(value)))
+    if isinstance(value, int):
+        return not isinstance(value, bool) and 0 <= value < 10**19
+    return bool(re.match(r"[0-9]{1,19}\Z", str(value)))
 
 
 def sent_headers(given: t.Mapping[str, str], forms_lead_elsewhere: bool = False) -> list[Dict]:

@@ -163,7 +163,7 @@ def site_plan(
     settings: t.Mapping[str, t.Any],
 ) -> Dict:
     """Everything that follows from the inventory, in the order in which it is written."""
-    present = [item for item in environments if item.get("state", "present") == "present"]
+    present = [item for item in environments if (item.get("state") or "present") == "present"]
     # What is not known of the host is 0.
     cores, memory_mb, workers = (
         int(settings.get(key) or 0) for key in ("cores", "memory_mb", "apache_workers")

@@ -66,7 +66,7 @@ def test_good_environments(environments: object) -> None:
         (environment(permissions={"joe": "TRAC_ADMIN"}), ["permissions", "'joe'", "list"]),
         (environment(permissions={"": ["TRAC_ADMIN"]}), ["permissions: '' is empty"]),
         (environment(permissions={"JOE": ["TRAC_ADMIN"]}), ["'JOE' is in upper case"]),
-        (environment(milestones="m"), ["trac_environments[0]: milestones is 'm'", "list"]),
+        (environment(milestones="m"), ["trac_environments[0].milestones is 'm'", "list"]),
         (
             environment(milestones=[{"name": "m", "due": "soon"}]),
             ["trac_environments[0]: milestones[0].due is 'soon'; allowed are dates such as"],
@@ -206,7 +206,7 @@ def test_good_sites(sites: object) -> None:
         ([site(queue_timeout=0)], ["trac_sites[0].queue_timeout is 0", "1 to 3600 seconds"]),
         ([site(request_timeout=-1)], ["trac_sites[0].request_timeout", "1 to 86400 seconds"]),
         ([site(startup_timeout=10)], ["trac_sites[0].startup_timeout is 10", "30 to 3600"]),
-        ([site(startup_timeout="soon")], ["trac_sites[0]", "startup_timeout", "int"]),
+        ([site(startup_timeout="soon")], ["trac_sites[0]", "startup_timeout", "a whole number"]),
         ([site(pool_size=0)], ["trac_sites[0].pool_size is 0"]),
         ([site(pool_size=4)], ["trac_sites[0].threads is 5", "has 4", "Leave pool_size out"]),
         (

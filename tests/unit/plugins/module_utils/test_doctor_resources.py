@@ -82,6 +82,98 @@ def test_lines_without_a_time_belong_to_the_one_before(tmp_path: pathlib.Path) -
     assert "python_home" in result.advice
 
 
+TRUNCATED = ("Tue Nov 24 11:58:03 2026", LINES["truncated"])
+SEGFAULT = "[core:notice] [pid 1] AH00052: child pid 7 exit signal Segmentation fault (11)"
+OOM_LINE = "host kernel: Out of memory: Killed process 815 (apache2) total-vm:9kB, anon-rss:9kB"
+BLAMED = ("psycopg2", "Subversion")
+
+
+@pytest.mark.parametrize(
+    ("beside", "evidence", "status", "says"),
+    [
+        # Killed: nothing stands in the log.
+        (None, {}, "failed", ["it was killed", "journalctl -k", "memory"]),
+        # The kernel says so itself.
+        (None, {"kernel": OOM_LINE}, "failed", ["killed processes of Apache", "fewer processes"]),
+        # Something else of the kernel's.
+        (None, {"kernel": "host kernel: eth0: link up"}, "failed", ["it was killed"]),
+        # Reloads and restarts.
+        ("[mpm_event:notice] [pid 1] AH00493: SIGUSR1 received.  Doing graceful restart", {},
+         "warning", ["was reloaded or stopped", "Nothing has crashed"]),
+        ("[mpm_event:notice] [pid 1] AH00491: caught SIGTERM, shutting down", {},
+         "warning", ["was reloaded or stopped"]),
+        # mod_wsgi's own limits.
+        ("[wsgi:info] [pid 1] mod_wsgi (pid=7): Daemon process request time limit exceeded", {},
+         "failed", ["took too long", "raise request_timeout"]),
+    ],
+)  # fmt: skip
+def test_nobody_is_blamed_for_what_was_killed(
+    beside: str | None,
+    evidence: dict[str, t.Any],
+    status: str,
+    says: list[str],
+    tmp_path: pathlib.Path,
+) -> None:
+    entries = [("Tue Nov 24 11:57:50 2026", beside)] if beside else []
+    paths = log(tmp_path, *entries, TRUNCATED)
+    found = _doctor_log.check(paths, 24, NOW, _doctor_log.Evidence(["psycopg2-binary"], **evidence))
+    (result,) = found
+    assert result.status == status
+    words = f"{result.means} {result.advice}"
+    assert [each for each in says if each not in words] == []
+    assert [each for each in BLAMED if each in words] == []
+
+
+@pytest.mark.parametrize(
+    ("suspects", "says", "silent"),
+    [
+        (["psycopg2-binary 2.9.9 is installed (check psycopg2)"],
+         "The most likely cause: psycopg2-binary 2.9.9 is installed", "Subversion"),
+        ([], "Neither of the usual causes is there", "most likely"),
+        (None, "See the checks psycopg2 and application_group", "most likely"),
+    ],
+)  # fmt: skip
+def test_crashes_are_blamed_on_what_is_there(
+    suspects: list[str] | None, says: str, silent: str, tmp_path: pathlib.Path
+) -> None:
+    paths = log(tmp_path, ("Tue Nov 24 11:58:03 2026", SEGFAULT), TRUNCATED)
+    found = list(_doctor_log.check(paths, 24, NOW, _doctor_log.Evidence(suspects)))
+    assert [result.status for result in found] == ["failed", "failed"]
+    for result in found:
+        assert says in result.advice
+        assert silent not in result.advice
+    assert "crashed in the middle of a request" in found[1].means
+
+
+def test_a_reload_long_before_explains_nothing(tmp_path: pathlib.Path) -> None:
+    reload = "[mpm_event:notice] [pid 1] AH00493: SIGUSR1 received.  Doing graceful restart"
+    paths = log(tmp_path, ("Tue Nov 24 11:50:00 2026", reload), TRUNCATED)
+    (result,) = _doctor_log.check(paths, 24, NOW)
+    assert result.status == "failed"
+    assert "it was killed" in result.means
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[wsgi:error] [pid 7] mod_wsgi (pid=7): Initializing Python failed: init_fs_encoding",
+        "[wsgi:error] Failed to import encodings module",
+        "Fatal Python error: init_import_site: Failed to import the site module",
+        "Python path configuration:",
+    ],
+)
+def test_python_that_does_not_start(line: str, tmp_path: pathlib.Path) -> None:
+    (result,) = _doctor_log.check(log(tmp_path, ("Tue Nov 24 11:58:03 2026", line)), 24, NOW)
+    assert result.status == "failed"
+    assert "cannot start its Python" in result.means
+    assert "see the check python_home" in result.advice
+
+
+def test_a_log_that_is_a_fifo_by_now(tmp_path: pathlib.Path) -> None:
+    os.mkfifo(tmp_path / "error.log")
+    assert _doctor_log.tail(str(tmp_path / "error.log")) == []
+
+
 def test_logs_that_are_files(tmp_path: pathlib.Path) -> None:
     for name in ("error.log", "error.log.1"):
         (tmp_path / name).touch()
@@ -153,10 +245,15 @@ def test_no_certificates() -> None:
 # -- disks
 
 
-def disk(free: int, total: int, inodes: int = 100, all_inodes: int = 100) -> t.Any:
+def disk(free: int, total: int, inodes: int = 100, all_inodes: int = 100, flags: int = 0) -> t.Any:
     """What statvfs says of a disk, in megabytes."""
     return types.SimpleNamespace(
-        f_bavail=free, f_blocks=total, f_frsize=1 << 20, f_favail=inodes, f_files=all_inodes
+        f_bavail=free,
+        f_blocks=total,
+        f_frsize=1 << 20,
+        f_favail=inodes,
+        f_files=all_inodes,
+        f_flag=flags,
     )
 
 
@@ -170,6 +267,7 @@ def disk(free: int, total: int, inodes: int = 100, all_inodes: int = 100) -> t.A
         (disk(5000, 10000, 5), "warning", "5 % of the inodes"),
         (disk(5000, 10000, 0), "failed", "0 % of the inodes"),
         (disk(5000, 10000, 0, 0), "ok", "50 %"),  # a file system without a number of inodes
+        (disk(5000, 10000, flags=os.ST_RDONLY), "failed", "mounted read-only"),
     ],
 )
 def test_disks(found: t.Any, status: str, words: str) -> None:

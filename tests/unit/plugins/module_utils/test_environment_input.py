@@ -12,6 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _arguments,
     _environment_input,
     _field_items,
 )
@@ -79,7 +80,9 @@ def test_dates(value: object, expected: int | None) -> None:
 def test_what_is_no_date(value: object) -> None:
     _items, problems = _field_items.read_items("milestones", [{"name": "m", "due": value}])
     assert len(problems) == 1
-    assert problems[0].startswith(f"milestones[0].due is {value!r}; allowed are dates such as")
+    assert problems[0].startswith(
+        f"milestones[0].due is {_arguments.shown(value)}; allowed are dates such as"
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,17 +98,17 @@ def test_names(value: object, name: str) -> None:
     ("key", "value", "problem"),
     [
         ("milestones", "m", "milestones is 'm'; it has to be a list"),
-        ("milestones", {"m": {}}, "milestones is {'m': {}}; it has to be a list"),
+        ("milestones", {"m": {}}, "milestones is a dictionary; it has to be a list"),
         ("milestones", [""], "milestones[0] is ''; allowed are texts that are not empty"),
-        ("milestones", [None], "milestones[0] is None; allowed"),
-        ("milestones", [True], "milestones[0] is True; allowed"),
-        ("milestones", [["m"]], "milestones[0] is ['m']; allowed"),
+        ("milestones", [None], "milestones[0] is empty (null); allowed"),
+        ("milestones", [True], "milestones[0] is true; allowed"),
+        ("milestones", [["m"]], "milestones[0] is a list; allowed"),
         ("milestones", ["x", " m"], "milestones[1] is ' m'; allowed are texts of one line"),
         ("milestones", ["m\n"], "milestones[0] is 'm\\n'; allowed"),
         ("milestones", ["a  b"], "milestones[0] is 'a  b'; allowed"),
         ("milestones", ["a\0"], "milestones[0] is 'a\\x00'; allowed"),
-        ("milestones", [{}], "milestones[0].name is None; allowed"),
-        ("milestones", [{"due": "2027-01-31"}], "milestones[0].name is None; allowed"),
+        ("milestones", [{}], "milestones[0].name is empty (null); allowed"),
+        ("milestones", [{"due": "2027-01-31"}], "milestones[0].name is empty (null); allowed"),
         ("milestones", ["m", {"name": "m"}], "milestones[1] is 'm', which the list has already"),
         ("milestones", [1, "1"], "milestones[1] is '1', which the list has already"),
         (
@@ -113,7 +116,7 @@ def test_names(value: object, name: str) -> None:
             [{"name": "m", "owner": "x"}],
             "milestones[0] has the unknown key owner; known are name, due, completed, description",
         ),
-        ("milestones", [{"name": "m", "completed": True}], "milestones[0].completed is True"),
+        ("milestones", [{"name": "m", "completed": True}], "milestones[0].completed is true"),
         ("milestones", [{"name": "m", "description": 5}], "milestones[0].description is 5"),
         ("components", [{"name": "c", "owner": " x"}], "components[0].owner is ' x'; allowed"),
         ("components", [{"name": "c", "due": "x"}], "components[0] has the unknown key due"),

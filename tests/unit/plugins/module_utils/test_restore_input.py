@@ -19,8 +19,8 @@ LONGER = "/b/project-x-20270201T120000Z.tar.gz"
     ("wanted", "archives", "problem"),
     [
         ("project", None, "has to be a list"),
-        ([1], None, "is no name and no dictionary"),
-        ([{"file": OLD}], None, "is no name and no dictionary"),
+        ([1], None, "trac_restore_environments[0] is 1; it has to be a name, or a dictionary"),
+        ([{"file": OLD}], None, "is a dictionary; it has to be a name, or a dictionary with"),
         (["../x"], None, "cannot be the name"),
         ([{"name": "x", "databse": "y"}], None, "unknown: databse (a dictionary has name, file"),
         ([{"name": "x", "file": OLD}], [OLD], "cannot be given with trac_restore_from"),

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import socket
 import sys
 import typing as t
@@ -158,6 +159,38 @@ def dangling(doctor: Doctor) -> None:
     path.symlink_to("/nonexistent")
 
 
+def with_log(doctor: Doctor) -> None:
+    path = doctor.path / "conf" / "trac.ini"
+    text = path.read_text(encoding="utf-8")
+    assert "log_type = " in text
+    text = re.sub(r"(?m)^log_type = .*", "log_type = file", text)
+    path.write_text(text, encoding="utf-8")
+
+
+def without_log(doctor: Doctor) -> None:
+    with_log(doctor)
+    for file in (doctor.path / "log").iterdir():
+        file.unlink()
+    (doctor.path / "log").rmdir()
+
+
+def log_elsewhere(doctor: Doctor) -> None:
+    with_log(doctor)
+    path = doctor.path / "conf" / "trac.ini"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("log_file = ", "log_file = /nonexistent/"), encoding="utf-8")
+
+
+def killed_plugin(doctor: Doctor) -> None:
+    text = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    write(doctor, "plugins/e_plugin.py", text)
+
+
+def fifo(doctor: Doctor, name: str) -> None:
+    (doctor.path / name).unlink()
+    os.mkfifo(doctor.path / name)
+
+
 Break = t.Callable[[Doctor], object]
 # What is broken -> the checks that are not well, with words that they say.
 BROKEN: list[tuple[str, Break, dict[str, list[str]]]] = [
@@ -185,7 +218,47 @@ BROKEN: list[tuple[str, Break, dict[str, list[str]]]] = [
     (
         "no database",
         lambda d: (d.path / "db" / "trac.db").unlink(),
-        {"database": ["not found"]},
+        {"database": ["trac.db is not found", "last good backup"]},
+    ),
+    (
+        "database of 0 bytes",
+        lambda d: write(d, "db/trac.db", ""),
+        {"database": ["trac.db is empty (0 bytes)", "power cut", "trac.db-journal"]},
+    ),
+    (
+        "database that is a FIFO",
+        lambda d: fifo(d, "db/trac.db"),
+        {"database": ["trac.db is a FIFO"]},
+    ),
+    (
+        "trac.ini of 0 bytes",
+        lambda d: write(d, "conf/trac.ini", ""),
+        {"trac_ini": ["trac.ini is empty (0 bytes)", "power cut", "last backup"]},
+    ),
+    (
+        "trac.ini without options",
+        lambda d: write(d, "conf/trac.ini", "# nothing\n\n[trac]\n"),
+        {"trac_ini": ["trac.ini holds no option"]},
+    ),
+    (
+        "trac.ini that is a FIFO",
+        lambda d: fifo(d, "conf/trac.ini"),
+        {"environment_files": ["trac.ini is a FIFO"]},
+    ),
+    (
+        "no directory for the log",
+        without_log,
+        {"environment_files": ["project/log, the directory of the environment's log", "mkdir"]},
+    ),
+    (
+        "a log in a directory that is not there",
+        log_elsewhere,
+        {"environment_files": ["/nonexistent, the directory of the environment's log"]},
+    ),
+    (
+        "plugin that is killed",
+        killed_plugin,
+        {"database": ["the process was killed (signal SIGKILL", "journalctl -k"]},
     ),
     ("damaged database", damage, {"database_integrity": ["quick_check", "Restore"]}),
     (
@@ -231,6 +304,7 @@ def test_broken(breaking: Break, wanted: dict[str, list[str]], doctor: Doctor) -
     breaking(doctor)
     bad = doctor.bad()
     assert list(bad) == list(wanted)
+    assert "crashes" not in bad.get("database", "") or "exit status" in bad["database"]
     for name, words in wanted.items():
         assert [each for each in words if each not in bad[name]] == []
     assert "geh@eim" not in str(bad)
