@@ -14,6 +14,7 @@ import os
 import re
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _secrets
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._adoption import AdoptionFailure
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import OWN, SHARED
 
@@ -53,7 +54,8 @@ def for_copy(
         return None
     if choice is None:
         raise AdoptionFailure(
-            f"adopt_from: {source} is on a database server, and its database is not copied. Say "
+            f"adopt_from: {source} is on a database server "
+            f"({_secrets.shown('database', current)}), and its database is not copied. Say "
             f"which database the copy works on. With adopt_database: {SHARED} it is the "
             f"original's, which must not be served any more. With adopt_database: {OWN} it is the "
             "one that database names, into which you have loaded a dump of it. Nothing was copied"
@@ -63,7 +65,8 @@ def for_copy(
             raise AdoptionFailure(f"adopt_database is {OWN}, which needs a database")
     elif choice == OWN and _place(wanted) == _place(current):
         raise AdoptionFailure(
-            f"adopt_database is {OWN}, but database leads to that of {source}; name another one"
+            f"adopt_database is {OWN}, but database leads to that of {source} "
+            f"({_secrets.shown('database', current)}); name another one"
         )
     return None
 

@@ -211,6 +211,20 @@ def row_counts(connection: t.Any) -> dict[str, int]:
     return counts
 
 
+def used_rows(environment: t.Any) -> dict[str, int]:
+    """How many rows the tables have that people fill; fails where they are not Trac's."""
+    check_driver(environment)
+    with connected(environment) as connection:
+        if not connection.has_table("system"):
+            raise EnvironmentFailure("it holds no tables of Trac")
+        cursor = connection.cursor()
+        counts = {}
+        for table, condition in _CONTENTS:
+            cursor.execute(f"SELECT count(*) FROM {connection.quote(table)}{condition}")  # noqa: S608
+            counts[table] = int(cursor.fetchone()[0])
+        return counts
+
+
 def _identity(uri: str) -> tuple[t.Any, ...]:
     """What has to be the same for two connection strings to lead to the same tables."""
     from trac.db.api import parse_connection_uri
@@ -236,3 +250,17 @@ def is_same_login(one: str, other: str) -> bool:
         return _identity(one) == _identity(other)
     except ConfigurationError:
         return False
+
+
+def is_same_database(one: str, other: str, path: str) -> bool:
+    """Whether two connection strings lead an environment at that path to the same tables."""
+    from trac.config import ConfigurationError
+
+    try:
+        (kind, _login, *first), (other_kind, _login, *second) = _identity(one), _identity(other)
+    except ConfigurationError:
+        return False
+    if kind == other_kind == "sqlite":
+        files = {os.path.normpath(os.path.join(path, place[2])) for place in (first, second)}
+        return len(files) == 1
+    return kind == other_kind and first == second

@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _regular_file,
     _restore_mark,
+    _secrets,
     _trac_database,
     _trac_faults,
     _trac_permissions,
@@ -22,6 +23,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     DATABASE,
+    OWN,
     Change,
     Context,
     EnvironmentFailure,
@@ -44,9 +46,6 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
     opened,
     reason,
 )
-
-if t.TYPE_CHECKING:
-    from ansible_collections.trac.mod_wsgi.plugins.module_utils import _secrets
 
 DIRECTORY_MODE = 0o2770
 FILE_MODE = 0o0660
@@ -265,6 +264,7 @@ class Reconciler:
             redactor.learn(option, value)
         login = self._new_login(ini, spec)
         differing = ini.differing(spec.options)
+        self._check_move(path, ini, spec, report)
         # The server knows the new password after the run, but not in check mode.
         proposed = ini.proposed(differing if self.check else {**differing, **login})
         with opened(environment_class()(path, proposed)) as environment:
@@ -337,6 +337,44 @@ class Reconciler:
         if not _trac_database.is_same_login(current, spec.new_database):
             return {}
         return {DATABASE: spec.new_database}
+
+    def _check_move(self, path: str, ini: IniFile, spec: EnvironmentSpec, report: Report) -> None:
+        """Refuse another database than the environment uses, unless it holds as much."""
+        current, wanted = ini.current(DATABASE), spec.options.get(DATABASE)
+        if current is None or wanted is None or spec.adopt_database == OWN:
+            return
+        if _trac_database.is_same_database(current, wanted, path):
+            return
+        used, named = (_secrets.shown(DATABASE[1], uri) for uri in (current, wanted))
+
+        def refuse(why: str) -> EnvironmentFailure:
+            return EnvironmentFailure(
+                f"[trac] database: the environment uses {used}, and keeps it. The inventory says "
+                f"{named}, and {why}. Name the database that it uses, or none; "
+                "playbooks/restore.yml moves an environment to another one"
+            )
+
+        def rows(parser: t.Any) -> dict[str, int]:
+            with opened(environment_class()(path, parser)) as environment:
+                self._servers.check(environment)
+                return _trac_database.used_rows(environment)
+
+        # Each driver has exceptions of its own.
+        try:
+            there = rows(ini.proposed({DATABASE: wanted}))
+        except Exception as e:
+            raise refuse(f"that cannot be used ({reason(e, path)})") from e
+        try:
+            here = rows(ini.parser)
+        except Exception as e:
+            # A server or a file may have been moved; another kind is rather a mistake.
+            if current.partition(":")[0] != wanted.partition(":")[0]:
+                raise refuse(f"the two cannot be compared ({reason(e, path)})") from e
+            here = {}
+        for table, count in here.items():
+            if there[table] < count:
+                raise refuse(f"that has {there[table]} rows in {table}, instead of {count}")
+        report.warnings.append(f"its database was {used} and is now {named}; the former stays")
 
     @staticmethod
     def _refuse_faults(

@@ -224,7 +224,9 @@ class _Place:
         if self.item.kind == "sqlite":
             self._check_sqlite()
         elif _scheme(uri) == "sqlite":
-            raise EnvironmentFailure("its trac.ini names another database than its manifest")
+            raise EnvironmentFailure(
+                f"its trac.ini names another database ({uri}) than its manifest ({self.item.kind})"
+            )
         if _scheme(uri) == "sqlite":
             uri = self._sqlite(uri)
             self._keep()

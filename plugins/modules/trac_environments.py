@@ -78,7 +78,9 @@ options:
           - If left out, a new environment uses O(environments[].new_database), or else
             V(sqlite:db/trac.db).
           - For an environment that exists, a new string has to lead to a database that holds the
-            tables of Trac; it is not a way to move to another database.
+            tables of Trac, and no fewer tickets, changes of tickets, attachments and wiki pages
+            than the one in use. Otherwise the environment fails, with both named, and keeps the
+            one in use; M(trac.mod_wsgi.trac_restore) moves environments.
         type: str
       config:
         description:

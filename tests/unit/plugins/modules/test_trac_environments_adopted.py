@@ -506,7 +506,7 @@ def test_a_copy_takes_no_database_on_a_server_without_being_told_to(
 ) -> None:
     before = everything(served)
     message = refusal(module, host, adopt_from=str(served))
-    assert f"{served} is on a database server" in message
+    assert f"{served} is on a database server (postgres://trac:********@127.0.0.1:1/old)" in message
     assert "adopt_database: shared" in message
     assert "adopt_database: own" in message
     # Another database in the inventory may be the same by another name.
