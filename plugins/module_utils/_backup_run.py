@@ -107,7 +107,7 @@ class _Run:
             if self._receiving and self._receiving[2]:
                 self._receiving[2].discard()
         for name in self._working_on:
-            self.outcome.failures.setdefault(name, "the work on it was broken off")
+            self.outcome.failures.setdefault(_printable(name), "the work on it was broken off")
         return self.outcome
 
     def _take(self, event: _worker_process.Event, wants_all: bool) -> None:
@@ -115,9 +115,9 @@ class _Run:
         if kind == "no_trac":
             self.outcome.error = f"{self.settings.python} cannot import Trac: {event['reason']}"
         elif kind == "failed":
-            self.outcome.error = event["reason"]
+            self.outcome.error = _printable(event["reason"])
         elif kind == "broken":
-            self.outcome.error = f"The work was broken off: {event['reason']}"
+            self.outcome.error = _printable(f"The work was broken off: {event['reason']}")
             if time.monotonic() - self._begun >= self.settings.timeout:
                 self.outcome.error = (
                     f"Making the archives took longer than {self.settings.timeout} seconds "

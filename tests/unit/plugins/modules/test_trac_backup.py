@@ -348,6 +348,7 @@ def test_old_backups_do_not_go_for_new_ones_that_nobody_has_asked_for(
         b'{"event": "failure", "name": "bad"}\n',
         b'{"event": "data", "size": -5}\n',
         b"[" * 100_000 + b"\n",
+        b'{"event": "failed", "reason": "\\ud800 broken off"}\n',
     ],
 )
 def test_an_answer_that_cannot_be_understood_ends_the_run_with_words(
