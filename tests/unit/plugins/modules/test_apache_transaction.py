@@ -230,11 +230,11 @@ def test_a_copy_of_a_role_s_own_file_is_replaced_by_the_link(host: Host) -> None
 
 def test_a_role_s_own_link_is_removed(host: Host) -> None:
     host.run(**host.site("Site\n"))
-    absent = {"absent_links": [{"path": str(host.enabled), "target": LINK}]}
-    assert host.run(**absent)["changed"]
+    absent = [{"path": str(host.enabled), "target": LINK}]
+    assert host.run(absent_links=absent)["changed"]
     assert not host.enabled.is_symlink()
     host.run(state="committed")
-    assert not host.run(**absent)["changed"]
+    assert not host.run(absent_links=absent)["changed"]
 
 
 def test_a_rollback_restores_contents_modes_links_and_absence(host: Host) -> None:
