@@ -364,8 +364,8 @@ def runtime_problems(variables: t.Mapping[str, t.Any]) -> Problems:
             isinstance(value, bool) or not isinstance(value, int)
         ):
             problems.append(
-                f"trac_runtime_pip_environment[{name!r}] is {_arguments.shown(value, secret=True)}; "
-                "it has to be text."
+                f"trac_runtime_pip_environment[{name!r}] is {_arguments.shown(value, True)}; it "
+                "has to be text."
             )
         problems += _match(
             "trac_runtime_pip_environment",
