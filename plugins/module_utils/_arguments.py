@@ -22,7 +22,7 @@ Options = t.Mapping[str, Option]
 Problems = t.List[str]
 
 _SHOWN = 80
-_WHOLE = re.compile(r"\s*[-+]?[0-9]{1,18}\s*\Z")
+_WHOLE = re.compile(r"\s*[-+]?[0-9]{1,19}\s*\Z")
 _TRUE = frozenset(("true", "yes", "on", "y", "t", "1"))
 _FALSE = frozenset(("false", "no", "off", "n", "f", "0"))
 _RULES = {
@@ -169,9 +169,9 @@ def _int(value: object) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
-        return value if abs(value) < 10**18 else None
+        return value if abs(value) < 10**19 else None
     if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) < 10**18 else None
+        return int(value) if value.is_integer() and abs(value) < 10**19 else None
     return int(str(value)) if is_text(value) and _WHOLE.match(str(value)) else None
 
 

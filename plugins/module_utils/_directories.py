@@ -14,6 +14,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _arguments
+
 Problems = t.List[str]
 
 # What a directory is used for.
@@ -169,9 +171,11 @@ def _of_sites(values: t.Mapping[str, t.Any]) -> t.Iterator[Directory]:
         tls = site.get("tls")
         for key in ("certificate_file", "key_file"):
             path = tls.get(key) if isinstance(tls, t.Mapping) else None
-            file = Directory(f"{where}.tls.{key}", str(path), SERVED, "/etc/ssl/private/trac.key")
             # Those that are no paths are refused where all of TLS is looked at.
-            if path and _shape(file) is None:
+            if not isinstance(path, str) or not path:
+                continue
+            file = Directory(f"{where}.tls.{key}", path, SERVED, "/etc/ssl/private/trac.key")
+            if _shape(file) is None:
                 yield file
 
 
@@ -195,7 +199,8 @@ def _shape(each: Directory) -> str | None:
         rule = "an absolute path without the part '..'"
     else:
         return None
-    return f"{each.name} is {each.path!r}. It has to be {rule}, such as {each.example}."
+    shown = _arguments.shown(each.path)
+    return f"{each.name} is {shown}. It has to be {rule}, such as {each.example}."
 
 
 def _is_of_the_system(each: Directory) -> bool:

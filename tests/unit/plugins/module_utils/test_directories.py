@@ -101,7 +101,7 @@ def test_directories_that_work(changed: dict[str, t.Any]) -> None:
         ({"trac_runtime_venv": "opt/trac"}, ["It has to be an absolute path of letters"]),
         ({"trac_runtime_venv": "/opt/x/../trac"}, ["without the part '..'"]),
         ({"trac_runtime_venv": "/opt/trac\n"}, ["It has to be an absolute path"]),
-        ({"trac_runtime_venv": ["/opt/trac"]}, ["is ['/opt/trac']. It has to be an absolute path"]),
+        ({"trac_runtime_venv": ["/opt/trac"]}, ["is a list. It has to be an absolute path"]),
         ({"trac_runtime_venv": ""}, ["It has to be an absolute path"]),
         # Sites.
         ({"trac_sites": site(egg_cache="/tmp/eggs")}, ["trac_sites[0].egg_cache", "in /tmp"]),
