@@ -139,7 +139,7 @@ def test_directories_that_do_not(changed: dict[str, t.Any], words: list[str]) ->
 @pytest.mark.parametrize("around", ["/srv", "/srv/trac"])
 @pytest.mark.parametrize(
     "variable",
-    [name for name, (use, _) in _directories._VARIABLES.items() if use == "environments"],
+    [name for name, (use, _example) in _directories._VARIABLES.items() if use == "environments"],
 )
 def test_an_environments_directory_around_what_root_uses(around: str, variable: str) -> None:
     """Everything that root uses below it is named, or the fixed place is."""
