@@ -66,7 +66,10 @@ def test_module_fails_at_its_end_with_every_failure(module: Module) -> None:
         ([{"name": "a", "title": "x\ny"}], "title: it has to be one line"),
         ([{"name": "a", "title": " x"}], "[project] name: the value begins or ends"),
         ([{"name": "a", "config": {"b": {"c": "x\0y"}}}], "'a': [b] c: the value holds a NUL"),
-        ([{"name": "a", "config": {"b": {"c": {}}}}], "'a': [b] c: it is a dictionary; it has to be text"),
+        (
+            [{"name": "a", "config": {"b": {"c": {}}}}],
+            "'a': [b] c: it is a dictionary; it has to be text",
+        ),
         ([{"name": "a", "config": {"b": {"c": ["x,y"]}}}], "'a': [b] c: the items"),
         ([{"name": "a", "config": {"b": 1}}], "[b] has to be a dictionary"),
         ([{"name": "a", "config": {"b": {"c": 1, "C": 2}}}], "two different values"),
