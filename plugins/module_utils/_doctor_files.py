@@ -259,7 +259,7 @@ def _closed(path: str, seen: Seen) -> list[Result]:
             f"{_me()} cannot read or write {shown}{more}.",
             "Pages that need it are answered with 500 ('Permission denied'). " + _NEVER,
             f"chown -R {_me()}: {path} && chmod -R u+rwX {path}; from now on: "
-            f"runuser -u {_me()} -- trac-admin …",
+            f"runuser --pty -u {_me()} -- trac-admin …",
             f"environment {os.path.basename(path)}",
         )
     ]
