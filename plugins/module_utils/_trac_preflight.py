@@ -60,7 +60,7 @@ def _looking_class() -> t.Any:
     class LookingEnvironment(_trac_open.environment_class()):  # type: ignore[misc]
         abstract = True
         required = False
-        plugins_loaded: t.ClassVar[set[str]] = set()
+        plugins_loaded: t.ClassVar[dict[str, list[str]]] = {}
         complaints: t.ClassVar[_Complaints] = _Complaints()
 
         def setup_log(self) -> None:
