@@ -15,7 +15,7 @@ import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_log, _trac_named_files
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import OptionName
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._fault import Fault, option, refuse
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._fault import Fault, option
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_named_files import (
     POLICIES,
     Place,
@@ -62,11 +62,6 @@ def faults(
     if ask and not outdated and not found:
         found = list(_policies(environment))
     return found
-
-
-def refuse_inherited(parser: t.Any, path: str, place: Place | None = None) -> None:
-    """Refuse a trac.ini that inherits from what cannot be read; Trac may not even open it."""
-    refuse(_trac_named_files.inherited(parser, path, place))
 
 
 class _Values:

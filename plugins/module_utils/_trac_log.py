@@ -77,8 +77,9 @@ def _system_log(environment: t.Any) -> t.Iterator[Fault]:
 
 
 def _file(environment: t.Any, mended: bool, place: Place | None) -> t.Iterator[Fault]:
-    path = environment.log_file_path
-    now = place.found(path) if place else path
+    path = now = environment.log_file_path
+    if place:
+        path, now = place.shown(path), place.found(path)
     account = account_name(os.geteuid())
     what, directory = f"[logging] log_file is {path}", os.path.dirname(path)
     if os.path.realpath(now) == os.devnull:

@@ -40,24 +40,35 @@ class Place(t.NamedTuple):
 
     def found(self, path: str) -> str:
         """Where something is now that is going to be at a path."""
-        inside = os.path.relpath(path, self.later)
-        outside = inside.split(os.sep)[0] == os.pardir
-        return path if outside else os.path.normpath(os.path.join(self.now, inside))
+        return _moved(path, self.later, self.now)
+
+    def shown(self, path: str) -> str:
+        """Where something is going to be that is at a path now."""
+        return _moved(path, self.now, self.later)
 
 
-def _parents(parser: t.Any, path: str) -> list[str]:
-    """The files that one inherits from, as Trac finds them."""
+def _moved(path: str, old: str, new: str) -> str:
+    inside = os.path.relpath(path, old)
+    if inside.split(os.sep)[0] == os.pardir:
+        return path
+    return os.path.normpath(os.path.join(new, inside))
+
+
+class Unread(t.NamedTuple):
+    """Why a file cannot be used."""
+
+    why: str
+    missing: bool = False
+    loud: bool = False  # whether Trac says so with each page
+
+
+def parents(parser: t.Any, path: str) -> list[str]:
+    """The files that one inherits from, as Trac finds them from where it is."""
     if not parser.has_option(*INHERIT):
         return []
     names = [name.strip() for name in parser.get(*INHERIT).split(",")]
     # Trac takes an empty name for the directory, and that for no file.
     return [os.path.join(os.path.dirname(path), name) for name in names if name]
-
-
-def absolute(parser: t.Any, path: str) -> str | None:
-    """The option with absolute paths, for an environment that is not in its place yet."""
-    found = _parents(parser, path)
-    return ",".join(found) or None
 
 
 def inherited(parser: t.Any, path: str, place: Place | None = None) -> list[Fault]:
@@ -72,36 +83,30 @@ def inherited(parser: t.Any, path: str, place: Place | None = None) -> list[Faul
 def _inherited(
     parser: t.Any, path: str, place: Place | None, chain: t.Sequence[str]
 ) -> t.Iterator[Fault]:
-    for parent in _parents(parser, path):
-        what = f"{option(INHERIT)}{f' in {path}' if len(chain) > 1 else ''} names {parent}"
+    for parent in parents(parser, path):
+        shown = os.path.normpath(parent)
+        what = f"{option(INHERIT)}{f' in {path}' if len(chain) > 1 else ''} names {shown}"
         if os.path.realpath(parent) in chain or len(chain) > _DEPTH:
             yield Fault(what, ", which leads back to itself", f"correct {option(INHERIT)}")
             continue
         read = _parsed(place.found(parent) if place else parent)
-        if isinstance(read, _Unread):
+        if isinstance(read, Unread):
             yield Fault(
                 what,
                 f", which {read.why}",
-                _remedy(read, parent),
-                f"take it out of {option(INHERIT)} when all that it held is in trac.ini itself",
+                _remedy(read, shown),
+                f"when trac.ini itself holds all that it held, take it out of {option(INHERIT)}, "
+                "or make an empty file",
                 DOWN if read.loud else OPEN,
             )
         else:
             yield from _inherited(read, parent, place, [*chain, os.path.realpath(parent)])
 
 
-def _remedy(read: _Unread, path: str) -> str:
+def _remedy(read: Unread, path: str) -> str:
     if read.missing:
         return f"put {path} there as it was (from the former host, or a copy of it)"
     return f"correct {path}" if read.loud else f"let {_me()} read {path}"
-
-
-class _Unread(t.NamedTuple):
-    """Why a file cannot be used."""
-
-    why: str
-    missing: bool = False
-    loud: bool = False  # whether Trac says so with each page
 
 
 def _me() -> str:
@@ -110,24 +115,29 @@ def _me() -> str:
 
 def _parsed(path: str, **arguments: t.Any) -> t.Any:
     """Trac's parser of a file, or why there is none."""
+    try:
+        return parsed(_regular_file.read(path, follow=True), path, **arguments)
+    except FileNotFoundError:
+        return Unread("does not exist", missing=True)
+    except PermissionError:
+        return Unread(f"the account {_me()} is not allowed to read")
+    except OSError as e:
+        return Unread(f"is no file ({e.strerror})")
+
+
+def parsed(content: bytes, path: str, **arguments: t.Any) -> t.Any:
+    """Trac's parser of what a file holds, or why there is none."""
     import configparser
 
     from trac.config import UnicodeConfigParser
 
+    parser = UnicodeConfigParser(**arguments)
     try:
-        text = _regular_file.read(path, follow=True).decode("utf-8")
-        parser = UnicodeConfigParser(**arguments)
-        parser.read_string(text, path)
-    except FileNotFoundError:
-        return _Unread("does not exist", missing=True)
-    except PermissionError:
-        return _Unread(f"the account {_me()} is not allowed to read")
+        parser.read_string(content.decode("utf-8"), path)
     except UnicodeDecodeError as e:
-        return _Unread(f"is not UTF-8 ({e})", loud=True)
+        return Unread(f"is not UTF-8 ({e})", loud=True)
     except configparser.Error as e:
-        return _Unread(f"Trac cannot read ({' '.join(str(e).split())})", loud=True)
-    except OSError as e:
-        return _Unread(f"is no file ({e.strerror})")
+        return Unread(f"Trac cannot read ({' '.join(str(e).split())})", loud=True)
     return parser
 
 
@@ -155,7 +165,7 @@ def rules(
         top = place.later if place else environment.path
         path = os.path.normpath(os.path.join(top, "conf", file))
         read = _parsed(place.found(path) if place else path, ignorecase_option=False)
-        if not isinstance(read, _Unread):
+        if not isinstance(read, Unread):
             continue
         why = f", and {path} {read.why}" if path != file else f", which {read.why}"
         effect = DOWN if read.loud or read.missing else OPEN

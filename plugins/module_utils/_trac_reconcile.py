@@ -15,6 +15,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_database,
     _trac_faults,
     _trac_log,
+    _trac_named_files,
     _trac_permissions,
     _trac_plugins,
     _trac_remove,
@@ -161,7 +162,7 @@ class Reconciler:
         options = spec.creation_options()
         file = os.path.join(path, "conf", "trac.ini")
         proposed = proposal(file, options)
-        _trac_faults.refuse_inherited(proposed, file)
+        _fault.refuse(_trac_named_files.inherited(proposed, file))
         with opened(environment_class()(path, proposed, new=True)) as environment:
             check_options(environment, options)
             _fault.refuse(_trac_faults.faults(environment, ask=False, mended=True))
@@ -239,7 +240,7 @@ class Reconciler:
         self._check_move(path, ini, spec, report)
         # The server knows the new password after the run, but not in check mode.
         proposed = ini.proposed(differing if self.check else {**differing, **login})
-        _trac_faults.refuse_inherited(proposed, ini.path)
+        _fault.refuse(_trac_named_files.inherited(proposed, ini.path))
         with opened(environment_class()(path, proposed)) as environment:
             needed = {**ini.needed(environment, differing), **login}
             for complaint in _trac_plugins.complaints(environment):
