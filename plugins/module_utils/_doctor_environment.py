@@ -27,6 +27,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_database,
     _trac_faults,
     _trac_log,
+    _trac_login,
     _trac_named_files,
     _trac_open,
     _trac_upgrade,
@@ -136,7 +137,13 @@ class Examination:
         self.subject = f"environment {os.path.basename(path)}"
         self.results: list[Result] = []
         # What other checks need to know.
-        self.facts: dict[str, t.Any] = {"title": None, "subversion": False}
+        self.facts: dict[str, t.Any] = {
+            "title": None,
+            "subversion": False,
+            # Why no login is taken, or not at /login; and what to do.
+            "no_login": [],
+            "no_login_page": [],
+        }
         self.redactor = _secrets.Redactor()
 
     def _add(self, name: str, status: str, seen: str, means: str = "", advice: str = "") -> None:
@@ -225,6 +232,11 @@ class Examination:
 
     def _facts(self, environment: t.Any) -> None:
         self.facts["title"] = environment.config.get("project", "name") or None
+        for key, faults in (
+            ("no_login", _trac_login.faults(environment)),
+            ("no_login_page", _trac_login.clashes(environment)),
+        ):
+            self.facts[key] = [part for each in faults for part in (each.words, each.advice)]
         self.facts["subversion"] = environment.is_component_enabled(_SUBVERSION) is True
 
     def _faults(self, faults: t.Iterable[_fault.Fault]) -> None:

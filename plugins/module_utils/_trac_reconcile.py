@@ -15,6 +15,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_database,
     _trac_faults,
     _trac_log,
+    _trac_login,
     _trac_named_files,
     _trac_permissions,
     _trac_plugins,
@@ -47,6 +48,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
     reason,
 )
 
+EVERY = "*"  # instead of names of environments
 DIRECTORY_MODE = 0o2770
 FILE_MODE = 0o0660
 
@@ -124,10 +126,17 @@ def _set_modes(path: str) -> None:
 class Reconciler:
     """Works on the environments below one directory."""
 
-    def __init__(self, directory: str, archive: str | None = None, check: bool = False) -> None:
+    def __init__(
+        self,
+        directory: str,
+        archive: str | None = None,
+        check: bool = False,
+        logins: t.Collection[str] = (),
+    ) -> None:
         self.directory = directory
         self.archive = archive
         self.check = check
+        self._logins = logins
         self._servers = _trac_database.Servers()
         # Databases which the run itself would have emptied before.
         paths = [os.path.join(directory, name) for name in leftovers(directory)]
@@ -166,6 +175,7 @@ class Reconciler:
         with opened(environment_class()(path, proposed, new=True)) as environment:
             check_options(environment, options)
             _fault.refuse(_trac_faults.faults(environment, ask=False, mended=True))
+            self._refuse_without_login(environment, spec, report)
             self._check_database(environment, spec, report)
             _check_aspects(environment, spec, _context(environment, report, self.check))
         repositories = _trac_repositories.for_new_environment(spec)
@@ -179,6 +189,16 @@ class Reconciler:
                     _trac_remove.clean_up(hidden, self.archive)
                 raise
         report.create(spec, repositories)
+
+    def _refuse_without_login(
+        self, environment: t.Any, spec: EnvironmentSpec, report: Report
+    ) -> None:
+        """Refuse an environment that takes no login, where Apache is going to ask for one."""
+        if spec.name in self._logins or EVERY in self._logins:
+            _fault.refuse(_trac_login.faults(environment))
+            clashes = _trac_login.clashes(environment)
+            if clashes:
+                _context(environment, report, self.check).warn(_fault.told(clashes))
 
     def _check_database(self, environment: t.Any, spec: EnvironmentSpec, report: Report) -> None:
         """Refuse a database that cannot be used, or is used already."""
@@ -249,6 +269,7 @@ class Reconciler:
             self._servers.check(environment)
             outdated = _trac_upgrade.is_outdated(environment, spec.upgrade)
             _fault.refuse(_trac_faults.faults(environment, outdated, mended=True))
+            self._refuse_without_login(environment, spec, report)
             for complaint in _trac_faults.unused_rules(environment, outdated):
                 _context(environment, report, self.check).warn(complaint)
             if not outdated:
