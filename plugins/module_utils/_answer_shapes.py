@@ -125,6 +125,7 @@ SHAPES: dict[str, dict[str, Check]] = {
     "verdict": {"path": text, "verdict": text},
 }
 _OPTIONAL: dict[str, dict[str, Check]] = {
+    "archive": {"warnings": items(text)},
     "server": _SERVER_SAYS,
     "done": {
         "copy": text,

@@ -18,6 +18,7 @@ import sys
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _environment_links,
     _restore_mark,
     _secrets,
     _trac_open,
@@ -116,6 +117,7 @@ def _look(path: str, kind: t.Any, holder: str | None) -> Document:
         with _trac_open.opened(kind(path, parser)) as environment:
             _look_at_components(environment, path, seen)
             seen["outdated"] = _trac_upgrade.is_outdated(environment)
+        _environment_links.check(path)  # which the copy before the upgrade would refuse
     # Whatever a plugin or a database driver raises is the answer.
     except (Exception, SystemExit) as e:  # noqa: BLE001
         seen["failure"] = redact(_trac_open.reason(e, path))
