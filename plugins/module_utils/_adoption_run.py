@@ -99,5 +99,7 @@ def _mend(directory: str, name: str, owner: _adoption.Owner, check: bool, report
     if mending.left:
         report.warnings.append(
             f"left alone in {os.path.join(directory, name)}, because root cannot know whether the "
-            "service account may have it: " + "; ".join(_adoption.shown(mending.left))
+            "service account may have it (chown what it may have, also what links lead to; copies "
+            "and backups refuse links to what others own): "
+            + "; ".join(_adoption.shown(mending.left))
         )

@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _database_servers,
+    _doctor_attachments,
     _doctor_files,
     _secrets,
     _trac_database,
@@ -45,7 +46,14 @@ _FAULTS_SHOWN = 3
 _SUBVERSION = "tracopt.versioncontrol.svn.svn_fs.SubversionConnector"
 
 # What Trac looks at with a database's version; each is skipped when what comes before fails.
-_NEEDING_TRAC = ("database", "database_integrity", "database_version", "plugins")
+_NEEDING_TRAC = (
+    "database",
+    "database_integrity",
+    "database_version",
+    "attachments",
+    "plugins",
+)
+_OF_TABLES = ("database_integrity", "database_version", "attachments")
 
 
 class _Skipped(logging.Handler):
@@ -169,6 +177,7 @@ class Examination:
             if self._database(environment):
                 self._version(environment)
                 self._integrity(environment)
+                self.results.append(_doctor_attachments.check(environment, self.subject))
 
     def _corrupt(self, why: str) -> None:
         self._add(
@@ -261,7 +270,7 @@ class Examination:
     def _database(self, environment: t.Any) -> bool:
         """Whether the database answers."""
         if self._no_file(environment):
-            self._skip(("database_integrity", "database_version"), "Trac cannot use the database")
+            self._skip(_OF_TABLES, "Trac cannot use the database")
             return False
         try:
             _trac_database.check_driver(environment)
@@ -281,7 +290,7 @@ class Examination:
                 else "See whether the file is the database, and sound: sqlite3 FILE 'PRAGMA "
                 "quick_check', as the account that owns it; else restore the last good backup.",
             )
-            self._skip(("database_integrity", "database_version"), "the database does not answer")
+            self._skip(_OF_TABLES, "the database does not answer")
             return False
         self._add("database", OK, f"{server or 'SQLite'} answers")
         return True

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
 import pwd
 import re
 import socket
+import sqlite3
 import sys
 import typing as t
 
@@ -26,7 +28,7 @@ ME = pwd.getpwuid(os.geteuid()).pw_name
 CHECKS = [
     "python_version", "setuptools", "multipart", "psycopg2", "trac_import", "environments",
     "environment_files", "trac_ini", "database", "database_integrity", "database_version",
-    "plugins", "connections",
+    "attachments", "plugins", "connections",
 ]  # fmt: skip
 
 Found = t.Dict[str, t.Any]
@@ -191,6 +193,23 @@ def fifo(doctor: Doctor, name: str) -> None:
     os.mkfifo(doctor.path / name)
 
 
+def lost_attachment(doctor: Doctor) -> None:
+    with contextlib.closing(sqlite3.connect(doctor.path / "db" / "trac.db")) as db, db:
+        db.execute(
+            "INSERT INTO attachment (type, id, filename, size, time) "
+            "VALUES ('wiki', 'Start', 'lost.png', 1, 1)"
+        )
+
+
+def test_a_file_that_no_attachment_has_is_only_noted(doctor: Doctor) -> None:
+    spare = doctor.path / "files" / "attachments" / "wiki" / "spare.png"
+    spare.parent.mkdir(parents=True)
+    spare.touch()
+    found = doctor(checks=["attachments"])["attachments"]
+    assert found["status"] == "ok"
+    assert "files without a row in the database: files/attachments/wiki/spare.png" in str(found)
+
+
 Break = t.Callable[[Doctor], object]
 # What is broken -> the checks that are not well, with words that they say.
 BROKEN: list[tuple[str, Break, dict[str, list[str]]]] = [
@@ -259,6 +278,11 @@ BROKEN: list[tuple[str, Break, dict[str, list[str]]]] = [
         "plugin that is killed",
         killed_plugin,
         {"database": ["the process was killed (signal SIGKILL", "journalctl -k"]},
+    ),
+    (
+        "attachment without a file",
+        lost_attachment,
+        {"attachments": ["warning", "1 attachment has no file", "wiki Start: lost.png"]},
     ),
     ("damaged database", damage, {"database_integrity": ["quick_check", "Restore"]}),
     (
