@@ -117,8 +117,8 @@ class EnvironmentSpec:
     def redactor(self) -> _secrets.Redactor:
         """Knows the secrets among the options."""
         redactor = _secrets.Redactor()
-        for (_section, option), value in self.options.items():
-            redactor.learn(option, value)
+        for (section, option), value in self.options.items():
+            redactor.learn(option, value, section)
         redactor.learn("database", self.new_database)
         return redactor
 
@@ -176,10 +176,10 @@ class Report:
         """Note the change of an option."""
         section, option = name
         if old is not None:
-            self.before.append(f"[{section}] {option} = {_secrets.shown(option, old)}")
+            self.before.append(f"[{section}] {option} = {_secrets.shown(option, old, section)}")
         if new is not None:
-            value = _secrets.shown(option, new)
-            if old is not None and value == _secrets.shown(option, old) != new:
+            value = _secrets.shown(option, new, section)
+            if old is not None and value == _secrets.shown(option, old, section) != new:
                 value += " (changed)"
             self.after.append(f"[{section}] {option} = {value}")
         self.changes.append(f"{'remove' if new is None else 'set'} [{section}] {option}")
