@@ -27,9 +27,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._site_plan import (
 )
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import SETTINGS
 
-SOURCE = (
-    pathlib.Path(__file__).parents[4] / "roles" / "trac_site" / "files" / "trac.wsgi"
-).read_text(encoding="utf-8")
+FILES = pathlib.Path(__file__).parents[4] / "roles" / "trac_site" / "files"
+SOURCE = (FILES / "trac.wsgi").read_text(encoding="utf-8")
 
 ENVIRONMENTS: list[dict[str, Any]] = [
     {"name": "one", "title": "One"},
@@ -273,6 +272,7 @@ class Script:
         main = types.ModuleType("trac.web.main")
         main.dispatch_request = self.dispatch  # type: ignore[attr-defined]
         main.get_environments = self.get_environments  # type: ignore[attr-defined]
+        main.open_environment = None  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "trac.web.main", main)
         # What it does is tested with Trac itself, in tests/unit/roles.
         self.served: list[tuple[str, tuple[Any, ...]]] = []
@@ -287,7 +287,7 @@ class Script:
             monkeypatch.setitem(sys.modules, module, beside)
         monkeypatch.setenv("PYTHON_EGG_CACHE", "/nowhere")
         monkeypatch.setenv("TRAC_DB_POOL_SIZE", "")
-        monkeypatch.setattr(sys, "path", list(sys.path))
+        monkeypatch.syspath_prepend(str(FILES))
         self.umasks: list[int] = []
         monkeypatch.setattr(os, "umask", self.umasks.append)
         (completed,) = plan({"name": "a", "environment": "one", **site})["sites"]
@@ -373,14 +373,19 @@ def test_pooling(monkeypatch: pytest.MonkeyPatch, pooling: str, poolable: bool) 
 
 
 def test_what_is_switched_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Script(monkeypatch, egg_cache="/eggs").served == [
+    script = Script(monkeypatch, egg_cache="/eggs")
+    is_out = script.names["out_of_service"].is_out
+    assert script.served == [
         ("environments", ()),
         ("keep_packages", ()),
         ("keep", ("/eggs/templates",)),
-        ("take_care", ("/srv/trac/environments/one", None, 10, True)),
+        ("take_care", ("/srv/trac/environments/one", None, 10, True, is_out)),
     ]
-    some = Script(monkeypatch, environment="", preload=3, freeze=False, reuse=False).served
-    assert some[1:] == [("take_care", (None, "/srv/trac/environments", 3, False))]
+    script = Script(monkeypatch, environment="", preload=3, freeze=False, reuse=False)
+    is_out = script.names["out_of_service"].is_out
+    assert script.served[1:] == [
+        ("take_care", (None, "/srv/trac/environments", 3, False, is_out))
+    ]
     none = Script(monkeypatch, preload=0, freeze=False, reuse=False).served
     assert none == [("environments", ())]
 
