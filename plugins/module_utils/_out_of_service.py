@@ -52,7 +52,9 @@ def refused(
         is_served = entry.get("servable") is not False and name in answering
         if "failure" in entry and not is_served:
             found[name] = entry["failure"]
-    present = {each["name"] for each in environments if (each.get("state") or "present") != "absent"}
+    present = {
+        each["name"] for each in environments if (each.get("state") or "present") != "absent"
+    }
     return {name: found[name] for name in sorted(found) if name in present}
 
 

@@ -210,6 +210,24 @@ def test_each_environment_is_checked_for_its_own_title() -> None:
     assert found["hello-world on r.example.org"]["url"] == "http://127.0.0.1/hello-world"
 
 
+def test_what_is_out_of_service_has_to_answer_with_the_page_that_says_so() -> None:
+    sites = (
+        {"name": "all", "mount": "/p"},
+        {"name": "own", "mount": "/own", "environment": "two", "script": "deployed"},
+        {"name": "closed", "mount": "/c", "authentication": {"type": "basic", "scope": "site"}},
+    )
+    found = plan(*sites, out_of_service=["two"])
+    checks = {check["name"]: check for check in found["checks"]}
+    two = checks["site all, environment two"]
+    assert (two["status"], two["title"]) == ([503], "Being looked after")
+    assert checks["site all, environment one"]["title"] == "One"
+    assert checks["site all, index"].get("status", [200]) == [200]
+    assert "site own, environment two" not in checks  # Trac's own script has no such page
+    assert checks["site closed, environment two"]["status"] == [401]
+    assert found["environment_checks"]["site all, environment two"] == "two"
+    assert set(found["environment_checks"]) >= {name for name in checks if ", environment " in name}
+
+
 def test_no_hello_world_no_check_of_it() -> None:
     found = plan({"name": "a", "mount": "/", "environment": "one"}, hello_world_path="")
     assert not any("hello" in check["name"] for check in found["checks"])
@@ -383,9 +401,7 @@ def test_what_is_switched_on(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     script = Script(monkeypatch, environment="", preload=3, freeze=False, reuse=False)
     is_out = script.names["out_of_service"].is_out
-    assert script.served[1:] == [
-        ("take_care", (None, "/srv/trac/environments", 3, False, is_out))
-    ]
+    assert script.served[1:] == [("take_care", (None, "/srv/trac/environments", 3, False, is_out))]
     none = Script(monkeypatch, preload=0, freeze=False, reuse=False).served
     assert none == [("environments", ())]
 
