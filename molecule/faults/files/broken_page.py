@@ -10,8 +10,8 @@ from trac.web.api import IRequestFilter
 class BrokenPage(Component):
     implements(IRequestFilter)
 
-    def pre_process_request(self, req, handler):
+    def pre_process_request(self, _req, _handler):
         raise RuntimeError("the secret of /srv/trac")
 
-    def post_process_request(self, req, template, data, metadata):
+    def post_process_request(self, _req, template, data, metadata):
         return template, data, metadata
