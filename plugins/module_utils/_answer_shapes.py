@@ -83,6 +83,7 @@ _REPORT = exactly(
         "failure": maybe(text),
         "warnings": items(text),
         "archive": maybe(text),
+        "servable": maybe(flag),
     }
 )
 _RESULT = exactly(dict.fromkeys(("check", "status", "seen", "means", "advice", "subject"), text))

@@ -443,6 +443,13 @@ environments:
       description: Why the wanted state could not be reached.
       type: str
       returned: when it could not
+    servable:
+      description:
+        - Whether Trac can serve it as it is nevertheless. It cannot while it waits for an upgrade,
+          or where its pages would be errors. Null where nobody has looked.
+      type: bool
+      returned: when it could not
+      sample: true
     archive:
       description: The verified copy that was made first.
       type: str
@@ -765,6 +772,7 @@ class Environments:
             }
             if report.failure is not None:
                 entry["failure"] = report.failure
+                entry["servable"] = report.servable
             if report.archive is not None:
                 entry["archive"] = report.archive
             environments.append(entry)
