@@ -53,6 +53,10 @@ _POOL_KEYS = ("name", "mode", "processes", "pool_size", "pooling", "environment"
 _ENVIRONMENT_ANSWERS = [200, 403]
 # What the script of a site says of one that is out of service.
 _OUT_OF_SERVICE = {"status": [503], "title": _out_of_service.TITLE}
+# "About Trac" needs no permission, and each page's navigation asks all policies: what a start page
+# with 403 hides shows there. Somebody may have closed it, or switched it off.
+_ABOUT, _ABOUT_ANSWERS = "/about", [200, 403, 404]
+_SECOND = ", about Trac"
 # A whole site behind Apache's authentication answers 401 in Apache's own words.
 _LOGIN_WANTED = [401]
 
@@ -192,7 +196,10 @@ def site_plan(
         "pools": [_pool(site, apache) for site in completed],
         "checks": _checks(completed, hosts, present, settings),
         "environment_checks": {
-            _check_name(site, name): name for site in completed for name in site["served"]
+            _check_name(site, name) + page: name
+            for site in completed
+            for name in site["served"]
+            for page in ("", _SECOND)
         },
         "certificate_checks": _site_tls.certificate_checks(hosts, settings),
         "urls": {site["name"]: _urls(site, settings) for site in completed},
@@ -325,11 +332,20 @@ def _checks(
                 "status": _ENVIRONMENT_ANSWERS,
                 **common,
             }
+            about = {
+                **check,
+                "name": _check_name(site, name) + _SECOND,
+                "url": check["url"].rstrip("/") + _ABOUT,
+                "status": _ABOUT_ANSWERS,
+            }
             if name in out:
                 check.update(_OUT_OF_SERVICE)
             elif titles.get(name):
                 check["title"] = titles[name]
             checks.append(_site_authentication.checked(check, site, name))
+            # Where Apache asks everybody for a login, one page says as much as two.
+            if name not in out and not _site_authentication.is_private(site, name):
+                checks.append(_site_authentication.checked(about, site, name))
         for name in site["served"][:1]:
             under = f"{base}/{name}" if site["parent_directory"] else base
             check = {
