@@ -88,6 +88,9 @@ def adopt(
         report.failure = str(e)
     except OSError as e:
         report.failure = f"{e.strerror}: {e.filename or os.path.join(directory, spec.name)}"
+    # One environment must not stop the others, whatever its files have in them.
+    except Exception as e:  # noqa: BLE001
+        report.failure = f"{os.path.join(directory, spec.name)}: {type(e).__name__}: {e}"
     return Adoption(report, report.failure is None)
 
 

@@ -57,6 +57,7 @@ CHECKS: dict[str, str] = {
     "memory": "The processes fit into the memory",
     "backup": "There are recent backups",
     "transaction": "No run was broken off",
+    "out_of_service": "No project is out of service",
 }
 
 

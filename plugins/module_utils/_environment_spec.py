@@ -152,6 +152,8 @@ class Report:
     failure: str | None = None
     warnings: list[str] = field(default_factory=list)
     archive: str | None = None  # where the copy is that was made first
+    # Of one that has failed: whether Trac can serve it as it is, None where nobody has looked.
+    servable: bool | None = None
 
     @property
     def changed(self) -> bool:

@@ -331,6 +331,14 @@ options:
     type: list
     elements: str
     default: []
+  logins:
+    description:
+      - The environments for which Apache asks for a login; V(*) stands for all. One in which no
+        component takes a login, such as after AccountManager is gone, is refused.
+    type: list
+    elements: str
+    default: []
+    version_added: "0.3.0"
   archive_directory:
     description:
       - Where the verified copies are put that are made of environments before they are removed or
@@ -443,6 +451,13 @@ environments:
       description: Why the wanted state could not be reached.
       type: str
       returned: when it could not
+    servable:
+      description:
+        - Whether Trac can serve it as it is nevertheless. It cannot while it waits for an upgrade,
+          or where its pages would be errors. Null where nobody has looked.
+      type: bool
+      returned: when it could not
+      sample: true
     archive:
       description: The verified copy that was made first.
       type: str
@@ -656,6 +671,7 @@ class Environments:
             "check": self.module.check_mode,
             "environments": [spec.to_json() for spec in specs],
             "ignore": self.ignore,
+            "logins": self.module.params["logins"],
             "time_limit": self.module.params["time_limit"],
         }
         working_on: list[str] = []
@@ -765,6 +781,7 @@ class Environments:
             }
             if report.failure is not None:
                 entry["failure"] = report.failure
+                entry["servable"] = report.servable
             if report.archive is not None:
                 entry["archive"] = report.archive
             environments.append(entry)
@@ -853,6 +870,7 @@ def main() -> None:
             "user": {"type": "str", "required": True},
             "group": {"type": "str"},
             "ignore": {"type": "list", "elements": "str", "default": []},
+            "logins": {"type": "list", "elements": "str", "default": []},
             "archive_directory": {"type": "path"},
             "time_limit": {"type": "int", "default": 0},
         },
