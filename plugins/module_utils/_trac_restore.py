@@ -14,6 +14,7 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import tempfile
 import time
 import typing as t
 
@@ -28,6 +29,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_database,
     _trac_dump,
     _trac_processes,
+    _trac_reports,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     DATABASE,
@@ -79,6 +81,7 @@ class Restorer:
         self.directory: str = payload["directory"]
         self.archive: str | None = payload["archive"]
         self.overwrite: bool = payload["overwrite"]
+        self.mend: bool = payload["mend"]
         self.check: bool = payload["check"]
 
     def restore(self, item: Item) -> Report:
@@ -133,12 +136,32 @@ class Restorer:
             )
 
     def _predict(self, item: Item, there: bool, report: Report) -> None:
+        mended: list[str] = []
         if item.database and _scheme(item.database) != "sqlite":
             nowhere = os.path.join(self.directory, item.name)
             parser = proposal(os.path.join(nowhere, "conf", "trac.ini"), {DATABASE: item.database})
             with opened(environment_class()(nowhere, parser, new=True)) as environment:
                 self.check_target(environment)
+                mended = self._predict_move(item, environment, report)
         _note(item, item.database, there, report)
+        for words in mended:
+            report.change(words, [], [])
+
+    def _predict_move(self, item: Item, environment: t.Any, report: Report) -> list[str]:
+        """Look at the values that would move; returns what would be mended, in words."""
+        if item.kind != "sqlite":
+            return []
+        inside = item.manifest["database"]["file"]
+        with tempfile.TemporaryDirectory() as scratch:
+            try:
+                _trac_backup.check_room(scratch, item.manifest["bytes"], "the database")
+            except EnvironmentFailure as e:
+                report.warnings.append(f"its values were not looked at in check mode: {e}")
+                return []
+            file = os.path.join(scratch, "trac.db")
+            with os.fdopen(os.dup(item.file), "rb") as archive:
+                _tar_environment.unpack_one(archive, f"{item.manifest['name']}/{inside}", file)
+            return _trac_convert.predict(file, _trac_convert.target(environment), self.mend)
 
     def check_target(self, environment: t.Any) -> bool:
         """Refuse a database that cannot be used; returns whether it holds anything."""
@@ -177,6 +200,8 @@ class Restorer:
             place = _Place(self, item, path, there, holder, new, ini, report)
             uri = place.prepare()
             _note(item, uri if item.database else None, there, report)
+            for words in place.mended:
+                report.change(words, [], [])
             # Trac looks at the time of trac.ini to see that it is another one.
             os.utime(ini.path)
             os.sync()
@@ -207,6 +232,7 @@ class _Place:
         self.ini = ini
         self.report = report
         self.kept: _trac_archive.Copy | None = None
+        self.mended: list[str] = []  # in words
         self.rows: dict[str, int] = item.manifest["rows"]
 
     @property
@@ -237,9 +263,13 @@ class _Place:
         with opened(environment_class()(self.new, parser)) as environment:
             full = self.restorer.check_target(environment)
             self._check_schema(environment)
+            if self.item.kind == "sqlite":
+                self._make_movable(environment)
             self._keep()
             dump = self._keep_database(environment) if full else None
             self._fill(environment, uri, dump)
+            if self.item.kind == "sqlite":
+                self.report.warnings += _trac_reports.words_of_move(environment)
         if uri != current:
             self.ini.write({DATABASE: uri})
         os.unlink(self._file)
@@ -247,6 +277,20 @@ class _Place:
             with contextlib.suppress(OSError):
                 os.rmdir(os.path.dirname(self._file))
         return uri
+
+    def _make_movable(self, environment: t.Any) -> None:
+        """Refuse what cannot be moved to the server of an environment; nothing is made there."""
+        # Trac is going to read what was unpacked, not what is where the backup comes from.
+        self.ini.write({DATABASE: f"sqlite:{os.path.relpath(self._file, self.new)}"})
+        prepared = _trac_convert.prepare(
+            self.new,
+            self._file,
+            _trac_convert.target(environment),
+            os.path.join(self.holder, "empty"),
+            self.restorer.mend,
+        )
+        self.mended = prepared.mended
+        self.report.warnings += prepared.left
 
     def _check_sqlite(self) -> None:
         if os.path.islink(self._file) or not os.path.isfile(self._file):
