@@ -25,6 +25,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _secrets,
     _trac_database,
     _trac_open,
+    _trac_reports,
     _trac_upgrade,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import (
@@ -45,7 +46,12 @@ _FAULTS_SHOWN = 3
 _SUBVERSION = "tracopt.versioncontrol.svn.svn_fs.SubversionConnector"
 
 # What Trac looks at with a database's version; each is skipped when what comes before fails.
-_NEEDING_TRAC = ("database", "database_integrity", "database_version", "plugins")
+_OF_DATABASE = ("database_integrity", "database_version", "reports")
+_NEEDING_TRAC = ("database", *_OF_DATABASE, "plugins")
+# Reports are the most that is asked of a database here.
+_REPORTS = 200
+_REPORTS_SECONDS = 5.0
+_REPORT_SECONDS = 2
 
 
 class _Skipped(logging.Handler):
@@ -167,8 +173,11 @@ class Examination:
             self._log(environment)
             self._plugins(environment, _class().heard.messages[before:])
             if self._database(environment):
-                self._version(environment)
-                self._integrity(environment)
+                usable = self._version(environment)
+                if self._integrity(environment) and usable:
+                    self._reports(environment)
+                else:
+                    self._skip(("reports",), "Trac cannot use the database as it is")
 
     def _corrupt(self, why: str) -> None:
         self._add(
@@ -261,7 +270,7 @@ class Examination:
     def _database(self, environment: t.Any) -> bool:
         """Whether the database answers."""
         if self._no_file(environment):
-            self._skip(("database_integrity", "database_version"), "Trac cannot use the database")
+            self._skip(_OF_DATABASE, "Trac cannot use the database")
             return False
         try:
             _trac_database.check_driver(environment)
@@ -281,7 +290,7 @@ class Examination:
                 else "See whether the file is the database, and sound: sqlite3 FILE 'PRAGMA "
                 "quick_check', as the account that owns it; else restore the last good backup.",
             )
-            self._skip(("database_integrity", "database_version"), "the database does not answer")
+            self._skip(_OF_DATABASE, "the database does not answer")
             return False
         self._add("database", OK, f"{server or 'SQLite'} answers")
         return True
@@ -329,7 +338,8 @@ class Examination:
         self._add("database", FAILED, seen, means, advice)
         return True
 
-    def _version(self, environment: t.Any) -> None:
+    def _version(self, environment: t.Any) -> bool:
+        """Whether this Trac can use the database as it is."""
         from trac.core import TracError
         from trac.db.api import DatabaseManager
         from trac.db_default import db_version
@@ -347,10 +357,10 @@ class Examination:
                 "If the database is newer than Trac, install the Trac that has upgraded it "
                 "(trac_runtime_version). Else see what is named.",
             )
-            return
+            return False
         if not outdated:
             self._add(name, OK, f"version {found}")
-            return
+            return True
         seen = f"version {found} of the database, and Trac has {db_version}"
         if found == db_version:
             seen = "a plugin wants to change its tables, or an upgrade was broken off"
@@ -365,21 +375,50 @@ class Examination:
             f"DIRECTORY, then trac-admin {self.path} upgrade and trac-admin {self.path} wiki "
             "upgrade",
         )
+        return False
 
-    def _integrity(self, environment: t.Any) -> None:
+    def _reports(self, environment: t.Any) -> None:
+        from trac.ticket.report import ReportModule
+
+        name = "reports"
+        if environment[ReportModule] is None:
+            self._skip((name,), "reports are switched off")
+            return
+        try:
+            faults = _trac_reports.failing(
+                environment, _REPORTS, _REPORTS_SECONDS, _REPORT_SECONDS
+            )
+        # Whatever a plugin or a database driver raises.
+        except Exception as e:  # noqa: BLE001
+            self._skip((name,), f"its reports cannot be tried: {_trac_open.reason(e, self.path)}")
+            return
+        if not faults:
+            self._add(name, OK, "the database takes them all")
+            return
+        self._add(
+            name,
+            WARNING,
+            f"{self.path}: its database refuses {_trac_reports.words(faults)}.",
+            "Whoever opens such a report sees an error. Its SQL is wrong, or that of another kind "
+            "of database (of SQLite, where the environment once was).",
+            "Correct the SQL in Trac (Edit report), or delete the report.",
+        )
+
+    def _integrity(self, environment: t.Any) -> bool:
+        """Whether no damage is known."""
         name = "database_integrity"
         file = _trac_database.sqlite_file(environment)
         if file is None:
             self._skip((name,), "its database is on a server")
-            return
+            return True
         try:
             faults = _sqlite_faults(file)
         except _NoTime:
             self._skip((name,), f"{file} is so large that {_INTEGRITY_SECONDS:g} s do not do")
-            return
+            return True
         if not faults:
             self._add(name, OK, f"{file}: quick_check finds nothing")
-            return
+            return True
         shown = "; ".join(faults[:_FAULTS_SHOWN])
         account = _trac_open.account_name(os.geteuid())
         self._add(
@@ -392,6 +431,7 @@ class Examination:
             f"{file}-journal. Restore the last good backup (playbooks/restore.yml), or save what "
             f"can be read, as {account}: sqlite3 {file} .recover | sqlite3 new.db",
         )
+        return False
 
 
 class _NoTime(Exception):

@@ -281,7 +281,9 @@ class _Place:
     def _make_movable(self, environment: t.Any) -> None:
         """Refuse what cannot be moved to the server of an environment; nothing is made there."""
         # Trac is going to read what was unpacked, not what is where the backup comes from.
-        self.ini.write({DATABASE: f"sqlite:{os.path.relpath(self._file, self.new)}"})
+        own = f"sqlite:{os.path.relpath(self._file, self.new)}"
+        if self.ini.current(DATABASE) != own:
+            self.ini.write({DATABASE: own})
         prepared = _trac_convert.prepare(
             self.new,
             self._file,
@@ -289,6 +291,7 @@ class _Place:
             os.path.join(self.holder, "empty"),
             self.restorer.mend,
         )
+        self.ini = IniFile(self.ini.path)  # which an upgrade may have changed
         self.mended = prepared.mended
         self.report.warnings += prepared.left
 

@@ -49,6 +49,7 @@ options:
       - database
       - database_integrity
       - database_version
+      - reports
       - plugins
       - connections
       - hello_world

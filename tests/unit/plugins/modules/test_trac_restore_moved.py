@@ -18,7 +18,10 @@ from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.backed_up impo
     dump,
     station,
 )
-from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import Document
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
+    Document,
+    unpack,
+)
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.test_trac_environments_databases import (  # noqa: E501
     Database,
     database,
@@ -37,6 +40,11 @@ WITH_NUL = "UPDATE wiki SET text='a' || char(0) || 'b' WHERE name='Größe'"
 def execute(station: BackupHost, *statements: str) -> None:
     for statement in statements:
         station.host.execute(statement)
+
+
+def execute_in(station: BackupHost, name: str, *statements: str) -> None:
+    for statement in statements:
+        station.host.execute(statement, name)
 
 
 def moved(station: BackupHost, database: Database, **arguments: t.Any) -> Document:
@@ -169,6 +177,22 @@ def test_reports_in_the_sql_of_sqlite_are_named(station: BackupHost, database: D
     assert ["95; LIKE" in each for each in others].count(True) == 1
     assert any("||" in each and "95" in each for each in others) != on_postgres(database)
     assert len(database.execute("SELECT id FROM ticket")) == 1
+
+
+def test_an_old_environment_is_upgraded_on_the_way(
+    station: BackupHost, database: Database
+) -> None:
+    """Its trac.ini is changed by the upgrade, too."""
+    unpack("1.0", station.directory).rename(station.directory / "old")
+    execute_in(station, "old", "UPDATE milestone SET due='' WHERE name='milestone1'")
+    station.back_up("old")
+    item = {"name": "old", "database": database.uri}
+    assert "milestone.due of rowid 1" in station.restore(item, overwrite=True)["msg"]
+    assert database.tables() == []
+    result = station.restore(item, overwrite=True, mend=True)
+    assert "msg" not in result
+    assert database.execute("SELECT value FROM system WHERE name='database_version'") == [("45",)]
+    assert database.execute("SELECT due FROM milestone WHERE name='milestone1'") == [(0,)]
 
 
 def test_a_database_outside_of_the_environment_moves_from_the_backup(
