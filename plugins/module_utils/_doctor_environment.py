@@ -385,9 +385,7 @@ class Examination:
             self._skip((name,), "reports are switched off")
             return
         try:
-            faults = _trac_reports.failing(
-                environment, _REPORTS, _REPORTS_SECONDS, _REPORT_SECONDS
-            )
+            faults = _trac_reports.failing(environment, _REPORTS, _REPORTS_SECONDS, _REPORT_SECONDS)
         # Whatever a plugin or a database driver raises.
         except Exception as e:  # noqa: BLE001
             self._skip((name,), f"its reports cannot be tried: {_trac_open.reason(e, self.path)}")

@@ -68,7 +68,4 @@ def words(things: t.Sequence[Thing]) -> list[str]:
     if not things:
         return []
     names = ", ".join(f"{thing.kind} {thing.name}" for thing in things)
-    return [
-        f"of its SQLite database, these are not in the new one, because their SQL is SQLite's: "
-        f"{names}; the backup has them"
-    ]
+    return [f"what was made by hand in SQLite is not in the new database: {names}"]

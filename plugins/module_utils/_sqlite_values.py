@@ -129,7 +129,7 @@ def _declared(connection: sqlite3.Connection, table: str) -> Shape:
 
 def look(file: str, shapes: t.Mapping[str, Shape], target: Target) -> list[Finding]:
     """All values that the server does not take, in all tables."""
-    found = []
+    found: list[Finding] = []
     with _opened(file) as connection:
         for table in _tables(connection):
             declared = _declared(connection, table)
@@ -150,7 +150,7 @@ def look_at_texts(file: str, target: Target) -> list[Finding]:
 
 def duplicates(file: str, shapes: t.Mapping[str, Shape], target: Target) -> list[Finding]:
     """Rows that are different for SQLite, and the same for the server."""
-    found = []
+    found: list[Finding] = []
     with _opened(file) as connection:
         for table in _tables(connection):
             shape = shapes.get(table, Shape({}))
@@ -228,10 +228,10 @@ class _Column:
         if value == "":
             return self._empty()
         number = value
-        if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,30}", value):
-            number = int(value)
-        elif isinstance(value, float) and value.is_integer():
-            number = int(value)
+        if isinstance(value, float):
+            number = int(value) if value.is_integer() else None
+        elif isinstance(value, str):
+            number = int(value) if re.fullmatch(r"[+-]?[0-9]{1,30}", value) else None
         if not isinstance(number, int):
             return f"is {_shown(value)}, in a column of whole numbers", None, None
         if not self.least <= number <= self.most:

@@ -90,9 +90,7 @@ def prepare(
         _trac_upgrade.upgrade(path)
     with _described() as described:
         _create(path, "sqlite:db/trac.db", scratch)
-    with opened(environment_class()(path)) as source, opened(
-        environment_class()(scratch)
-    ) as empty:
+    with opened(environment_class()(path)) as source, opened(environment_class()(scratch)) as empty:
         _check_tables(source, empty)
     shapes = {**_shapes(described.values()), **tracs_shapes()}
     values = _sqlite_values.look(file, shapes, target)
