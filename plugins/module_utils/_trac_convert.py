@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Move what an SQLite database holds into a database on a server, with Trac's own conversion.
+"""Move what an SQLite database holds into a database on a server.
 
 It is what `trac-admin convert_db` does, with checks that it leaves out: a table or a column that
 the new database does not have is a reason to stop, not to leave rows behind, all rows are counted,
@@ -11,9 +11,9 @@ and values that the server does not take are named, all of them, before anything
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import shutil
+import sqlite3
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
@@ -36,6 +36,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
 
 # SQLite's own, which are no tables of Trac or of a plugin.
 _INTERNAL = "sqlite_"
+_ROWS_AT_ONCE = 100
+_SIZE_AT_ONCE = 1 << 20  # characters
 MEND = "mend (trac_restore_mend)"
 
 
@@ -218,28 +220,61 @@ def _check_tables(source: t.Any, target: t.Any) -> None:
 
 def _copy(source: t.Any, target: t.Any) -> None:
     from trac.db.api import DatabaseManager
-    from trac.db.convert import copy_tables
+    from trac.db.convert import get_replace_cast
 
     rows = _rows(source)
     one, other = DatabaseManager(source), DatabaseManager(target)
     with contextlib.closing(one.get_connection()) as source_db, contextlib.closing(
         other.get_connection()
     ) as target_db:
-        said = io.StringIO()
-        try:
-            with contextlib.redirect_stdout(said):
-                copy_tables(
-                    source, target, source_db, target_db, one.connection_uri, other.connection_uri
-                )
-        # Each driver has exceptions of its own.
-        except Exception as e:
-            table = said.getvalue().rpartition("\n")[2].strip()
-            why = reason(e, target.path)
-            raise EnvironmentFailure(f"the rows of {table} cannot be copied: {why}") from e
+        # None, or a function for the SQL of reports.
+        cast = get_replace_cast(source_db, target_db, one.connection_uri, other.connection_uri)
+        for table in sorted(set(rows) & set(other.get_table_names())):
+            try:
+                _copy_table(_trac_database.sqlite_file(source), target_db, table, cast)
+            # Each driver has exceptions of its own.
+            except Exception as e:
+                why = reason(e, target.path)
+                raise EnvironmentFailure(f"the rows of {table} cannot be copied: {why}") from e
+        target_db.commit()
         if _trac_dump.kind(target) == "postgres":
             _set_sequences(target_db)
     found = _rows(target)
     _trac_dump.compare({table: count for table, count in rows.items() if table in found}, found)
+
+
+def _copy_table(file: str | None, target: t.Any, table: str, cast: t.Any) -> None:
+    """As Trac's own function does it, which takes too many large rows for a packet of MySQL's."""
+    cursor, name = target.cursor(), target.quote(table)
+    cursor.execute(f"DELETE FROM {name}")  # noqa: S608
+    with contextlib.closing(sqlite3.connect(str(file))) as source:
+        quoted = table.replace('"', '""')
+        rows = source.execute(f'SELECT * FROM "{quoted}"')  # noqa: S608
+        columns = [column[0] for column in rows.description]
+        query = columns.index("query") if cast and table == "report" else -1
+        holders = f"({', '.join(['%s'] * len(columns))})"
+        insert = f"INSERT INTO {name} ({', '.join(map(target.quote, columns))}) VALUES "  # noqa: S608
+        for batch in _batches(rows):
+            values = [value for row in batch for value in row]
+            if query >= 0:
+                for at in range(query, len(values), len(columns)):
+                    values[at] = values[at] and cast(values[at])
+            cursor.execute(insert + ", ".join([holders] * len(batch)), values)
+
+
+def _batches(rows: t.Iterable[tuple[t.Any, ...]]) -> t.Iterator[list[tuple[t.Any, ...]]]:
+    """Rows that go together; one that is large goes alone."""
+    batch: list[tuple[t.Any, ...]] = []
+    size = 0
+    for row in rows:
+        more = sum(len(value) for value in row if isinstance(value, (str, bytes)))
+        if batch and (len(batch) == _ROWS_AT_ONCE or size + more > _SIZE_AT_ONCE):
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += more
+    if batch:
+        yield batch
 
 
 def _set_sequences(connection: t.Any) -> None:

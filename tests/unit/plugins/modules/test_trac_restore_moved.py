@@ -13,6 +13,8 @@ import pathlib
 import sqlite3
 import typing as t
 
+import pytest
+
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.backed_up import (
     BackupHost,
     dump,
@@ -130,6 +132,22 @@ def test_rows_that_are_the_same_for_the_server_are_named(
     assert "version.name" in result["msg"]
     assert "2 found" in result["msg"]
     assert database.tables() == []
+
+
+def test_large_rows_do_not_go_into_one_packet(station: BackupHost, database: Database) -> None:
+    if on_postgres(database):
+        pytest.skip("a limit of MySQL's")
+    (most,) = database.execute("SELECT @@max_allowed_packet")
+    with contextlib.closing(sqlite3.connect(station.directory / "project/db/trac.db")) as db:
+        page = "x" * (most[0] // 10)
+        for version in range(12):
+            db.execute("INSERT INTO wiki (name, version, text) VALUES ('L', ?, ?)", (version, page))
+        db.commit()
+    station.back_up()
+    result = moved(station, database)
+    assert "msg" not in result
+    query = "SELECT count(*), sum(length(text)) FROM wiki WHERE name='L'"
+    assert database.execute(query) == [(12, 12 * len(page))]
 
 
 def test_what_does_not_move_is_named(station: BackupHost, database: Database) -> None:
