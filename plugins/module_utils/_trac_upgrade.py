@@ -11,7 +11,10 @@ import io
 import os
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_archive
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _environment_links,
+    _trac_archive,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
     Report,
@@ -114,6 +117,7 @@ def prepare(environment: t.Any, archive: str | None, report: Report, check: bool
             "it needs to be upgraded, and there is no archive_directory to copy it to first"
         )
     _trac_archive.check_tools(environment)
+    _environment_links.check(environment.path)
     if not check:
         name = os.path.basename(environment.path)
         copy = _trac_archive.hot_copy(environment, name, archive, "-before-upgrade")
