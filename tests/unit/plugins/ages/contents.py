@@ -39,6 +39,7 @@ ATTACHMENTS: tuple[tuple[str, str, str, bytes], ...] = (
     ("ticket", "7", ".hidden", b"\x00\xff"),
     ("ticket", "7", "back\\slash;semi,colon.bin", b"\\" * 999),
     ("ticket", "7", "x" * 120 + ".é", b"an ending that is not ASCII"),
+    ("ticket", "7", "LANGER~1.DOC", b"as Windows names it"),
     ("wiki", "WikiStart", "logo.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 400),
     ("wiki", "Größe/Unter Seite", "Skizze.svg", b"<svg/>"),
     ("milestone", "Übergabe 2.0", "%41.txt", b"a name that looks quoted"),
@@ -71,6 +72,8 @@ class _Contents:
         self.version = schema.VERSIONS[series]
         self.kind = kind
         self.odd = ODD + (WIDE if wide else "")
+        # Enums have a description since database version 44, which renames that of tickets.
+        self._alias = "t." if self.version >= schema.VERSIONS["1.4"] else ""
         self.long = LONGEST if kind != "mysql" or self.version >= 37 else LONG
 
     def time(self, days: int) -> int:
@@ -275,9 +278,9 @@ class _Contents:
                     "author": None,
                     "title": "Active Tickets",
                     "query": "SELECT p.value AS __color__, id AS ticket, summary,"
-                    " t.description AS _description_ FROM ticket t"
+                    f" {self._alias}description AS _description_ FROM ticket t"
                     " LEFT JOIN enum p ON p.name = t.priority AND p.type = 'priority'",
-                    "description": "",
+                    "description": "of Trac's own",
                 },
                 {
                     "id": 12,

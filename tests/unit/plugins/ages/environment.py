@@ -209,6 +209,34 @@ def connected(uri: str, path: pathlib.Path) -> t.Iterator[t.Any]:
         connection.commit()
 
 
+def empty(uri: str) -> None:
+    """Remove everything from a database on a server, as somebody who has lost it."""
+    with connected(uri, pathlib.Path()) as connection:
+        cursor = connection.cursor()
+        if kind_of(uri) == "postgres":
+            cursor.execute("SELECT current_schema()")
+            name = cursor.fetchone()[0]
+            cursor.execute(f'DROP SCHEMA "{name}" CASCADE')
+            if name == "public":
+                cursor.execute("CREATE SCHEMA public")
+            return
+        for kind, query in _MYSQL_OBJECTS.items():
+            cursor.execute(query)
+            for (name,) in cursor.fetchall():
+                cursor.execute(f"DROP {kind} `{name}`")
+        cursor.execute("ALTER DATABASE CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+
+
+_MYSQL_OBJECTS = {
+    "EVENT": "SELECT event_name FROM information_schema.events WHERE event_schema=database()",
+    "VIEW": "SELECT table_name FROM information_schema.views WHERE table_schema=database()",
+    "TABLE": "SELECT table_name FROM information_schema.tables"
+    " WHERE table_schema=database() AND table_type='BASE TABLE'",
+    "PROCEDURE": "SELECT routine_name FROM information_schema.routines"
+    " WHERE routine_schema=database() AND routine_type='PROCEDURE'",
+}
+
+
 def takes_wide(series: str, kind: str) -> bool:
     """Whether the database takes characters of four bytes."""
     return kind != "mysql" or CHARACTER_SETS[series] == "utf8mb4"
@@ -253,7 +281,10 @@ def fill(series: str, uri: str, path: pathlib.Path, objects_by: str | None = Non
 def attachment_file(series: str, realm: str, parent: str, name: str) -> pathlib.PurePath:
     """Where that release keeps an attached file, within the environment."""
     if schema.VERSIONS[series] < schema.VERSIONS["1.0"]:
-        return pathlib.PurePath("attachments", realm, quote(parent), quote(name))
+        # In Python 2 a tilde was quoted.
+        return pathlib.PurePath(
+            "attachments", realm, *(quote(text).replace("~", "%7E") for text in (parent, name))
+        )
     above = hashlib.sha1(parent.encode()).hexdigest()
     ending = re.search(r"\.[A-Za-z0-9]+\Z", name)
     file = hashlib.sha1(name.encode()).hexdigest() + (ending.group() if ending else "")

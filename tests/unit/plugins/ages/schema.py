@@ -176,7 +176,9 @@ def _indexed(table: Table, names: list[str], series: str, character: int) -> str
         most, limit = 255, min(333 // len(names), 255)
     else:
         most = 767 // character
-        limit = min((3072 if version >= VERSIONS["1.4"] else 1000) // (character * len(names)), most)
+        limit = min(
+            (3072 if version >= VERSIONS["1.4"] else 1000) // (character * len(names)), most
+        )
     by_name = {column.name: column for column in table.columns}
     parts = []
     for name in names:
