@@ -17,7 +17,10 @@ Row = t.Dict[str, t.Any]
 
 ODD = "Größe \"zwei\" 'drei' 100% %s %(x)d \\ \\n \\. \\N $1 {0} `x` ; -- /* */ <b>&amp;"
 WIDE = " 😀𝔘𠜎 "  # four bytes each in UTF-8
-SQL = "'); DROP TABLE ticket; --\r\n\\.\r\nCOPY ticket FROM stdin;\r\n\tINSERT INTO ticket VALUES (1);\r\n"
+SQL = (
+    "'); DROP TABLE ticket; --\r\n\\.\r\nCOPY ticket FROM stdin;\r\n"
+    "\tINSERT INTO ticket VALUES (1);\r\n"
+)
 START = 1_262_347_445  # 2010-01-01
 # A page is longer than what the text of MySQL takes, where it is mediumtext (see schema.py).
 LONG, LONGEST = 20_000, 300_000

@@ -141,21 +141,27 @@ _OBJECTS = {
     "sqlite": (
         f"CREATE VIEW {VIEW} AS SELECT id, summary FROM ticket WHERE status <> 'closed'",
         "CREATE INDEX by_hand ON ticket (reporter, owner)",
-        f"CREATE TRIGGER {TRIGGER} AFTER INSERT ON ticket BEGIN"
-        " INSERT INTO old_poll (note) VALUES ('ü;' || NEW.id); END",
+        (
+            f"CREATE TRIGGER {TRIGGER} AFTER INSERT ON ticket BEGIN"
+            " INSERT INTO old_poll (note) VALUES ('ü;' || NEW.id); END"
+        ),
     ),
     "postgres": (
         f"CREATE VIEW {VIEW} AS SELECT id, summary FROM ticket WHERE status <> 'closed'",
         "CREATE INDEX by_hand ON ticket (reporter, owner)",
-        "CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        " INSERT INTO old_poll (note) VALUES ('ü;' || NEW.id); RETURN NEW; END $$",
+        (
+            "CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " INSERT INTO old_poll (note) VALUES ('ü;' || NEW.id); RETURN NEW; END $$"
+        ),
         f"CREATE TRIGGER {TRIGGER} AFTER INSERT ON ticket FOR EACH ROW EXECUTE PROCEDURE noted()",
     ),
     "mysql": (
         f"CREATE VIEW {VIEW} AS SELECT id, summary FROM ticket WHERE status <> 'closed'",
         "CREATE INDEX by_hand ON ticket (reporter(20), owner(20))",
-        "CREATE PROCEDURE noted(number INT) INSERT INTO old_poll (note)"
-        " VALUES (CONCAT('ü;', number))",
+        (
+            "CREATE PROCEDURE noted(number INT) INSERT INTO old_poll (note)"
+            " VALUES (CONCAT('ü;', number))"
+        ),
         f"CREATE TRIGGER {TRIGGER} AFTER INSERT ON ticket FOR EACH ROW CALL noted(NEW.id)",
         "CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY DO DELETE FROM auth_cookie WHERE time < 0",
     ),

@@ -29,27 +29,43 @@ _TABLES = {
 }
 _OBJECTS = {
     "sqlite": (
-        "SELECT type || ' ' || name FROM sqlite_master"
-        " WHERE type IN ('view', 'trigger') OR name='by_hand'",
+        (
+            "SELECT type || ' ' || name FROM sqlite_master"
+            " WHERE type IN ('view', 'trigger') OR name='by_hand'"
+        ),
     ),
     "postgres": (
         "SELECT 'view ' || viewname FROM pg_views WHERE schemaname=current_schema()",
-        "SELECT 'trigger ' || tgname FROM pg_trigger WHERE NOT tgisinternal"
-        " AND tgrelid::regclass::text LIKE '%ticket'",
-        "SELECT 'index ' || indexname FROM pg_indexes"
-        " WHERE indexname='by_hand' AND schemaname=current_schema()",
+        (
+            "SELECT 'trigger ' || tgname FROM pg_trigger WHERE NOT tgisinternal"
+            " AND tgrelid::regclass::text LIKE '%ticket'"
+        ),
+        (
+            "SELECT 'index ' || indexname FROM pg_indexes"
+            " WHERE indexname='by_hand' AND schemaname=current_schema()"
+        ),
     ),
     "mysql": (
-        "SELECT CONCAT('view ', table_name) FROM information_schema.views"
-        " WHERE table_schema=database()",
-        "SELECT CONCAT('trigger ', trigger_name) FROM information_schema.triggers"
-        " WHERE trigger_schema=database()",
-        "SELECT CONCAT('routine ', routine_name) FROM information_schema.routines"
-        " WHERE routine_schema=database()",
-        "SELECT CONCAT('event ', event_name) FROM information_schema.events"
-        " WHERE event_schema=database()",
-        "SELECT DISTINCT CONCAT('index ', index_name) FROM information_schema.statistics"
-        " WHERE index_name='by_hand' AND table_schema=database()",
+        (
+            "SELECT CONCAT('view ', table_name) FROM information_schema.views"
+            " WHERE table_schema=database()"
+        ),
+        (
+            "SELECT CONCAT('trigger ', trigger_name) FROM information_schema.triggers"
+            " WHERE trigger_schema=database()"
+        ),
+        (
+            "SELECT CONCAT('routine ', routine_name) FROM information_schema.routines"
+            " WHERE routine_schema=database()"
+        ),
+        (
+            "SELECT CONCAT('event ', event_name) FROM information_schema.events"
+            " WHERE event_schema=database()"
+        ),
+        (
+            "SELECT DISTINCT CONCAT('index ', index_name) FROM information_schema.statistics"
+            " WHERE index_name='by_hand' AND table_schema=database()"
+        ),
     ),
 }
 OBJECTS = {
