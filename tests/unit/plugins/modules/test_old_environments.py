@@ -1,0 +1,252 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Environments of Trac 0.11 to 1.4 with everything people did to them, through each step.
+
+They are on SQLite, and where TRAC_TEST_POSTGRES or TRAC_TEST_MYSQL is the connection string of an
+empty database, on that server; the database of the other host is that of TRAC_TEST_POSTGRES_2 or
+TRAC_TEST_MYSQL_2, if there is one, else the same, emptied. TRAC_TEST_MYSQL_ADMIN is a connection
+string of somebody else, who then is the definer of triggers and the like.
+
+In every step all rows, all attached files, and views, triggers and the like are compared. As many
+environments as a database has room for go through a step together, which costs less.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import typing as t
+from urllib.parse import urlsplit
+
+import pytest
+
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.ages import environment, schema
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.ages.look import (
+    OBJECTS,
+    Look,
+    database_of,
+    differences,
+    look,
+)
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.backed_up import BackupHost
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
+    Document,
+    Host,
+    Module,
+    old_name,
+)
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.test_trac_upgrade import (
+    Upgrade,
+    plugin,
+)
+
+SQLITE = "sqlite:db/trac.db"
+GROUPS = [
+    ("sqlite", schema.SERIES),
+    ("postgres", schema.SERIES),
+    *(("mysql", (series,)) for series in schema.SERIES),
+]
+
+
+class Old(t.NamedTuple):
+    """An environment that an old Trac has left, and what was in it then."""
+
+    path: pathlib.Path
+    uri: str
+    uri_of_other_host: str
+    volume: pathlib.Path  # where its attachments are, behind a link
+    before: Look
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def destroy(self) -> None:
+        """Lose everything."""
+        shutil.rmtree(self.path)
+        shutil.rmtree(self.volume, ignore_errors=True)
+        if self.uri != SQLITE:
+            environment.empty(self.uri)
+
+
+def uris(kind: str, series: str) -> tuple[str, str]:
+    """The connection strings of an environment on the two hosts, whose databases are emptied."""
+    if kind == "sqlite":
+        return SQLITE, SQLITE
+    variable = f"TRAC_TEST_{kind.upper()}"
+    first = os.environ[variable]
+    second = os.environ.get(f"{variable}_2", first)
+    if kind == "postgres" and series != "0.11":  # which is in the schema `public`
+        first, second = (f"{uri}?schema=trac%20{series}" for uri in (first, second))
+    return first, second
+
+
+def make(host: Host, series: str, kind: str) -> Old:
+    """Make an environment, whose attachments are on a volume of their own."""
+    first, second = uris(kind, series)
+    admin = os.environ.get("TRAC_TEST_MYSQL_ADMIN") if kind == "mysql" else None
+    if admin:
+        admin = urlsplit(admin)._replace(path=urlsplit(first).path).geturl()
+    path = host.directory / old_name(series)
+    volume = host.directory.parent / f"volume of {series}"
+    environment.make(path, series, first, None if os.environ.get("NOLINK") else volume, admin)
+    before = look(path)
+    assert before.objects == OBJECTS[kind]
+    assert sum(map(len, before.tables.values())) > 75
+    assert len(before.attached) >= 10
+    assert None not in before.attached.values()
+    return Old(path, first, second, volume, before)
+
+
+@pytest.fixture(params=GROUPS, ids=lambda group: f"{group[0]} {group[1][0]}"[: 13])
+def olds(request: pytest.FixtureRequest, host: Host) -> t.Iterator[list[Old]]:
+    kind, every = request.param
+    if kind != "sqlite":
+        if f"TRAC_TEST_{kind.upper()}" not in os.environ:
+            pytest.skip(f"TRAC_TEST_{kind.upper()} is not set")
+        pytest.importorskip("pymysql" if kind == "mysql" else "psycopg2")
+        for series in every:
+            for uri in uris(kind, series):
+                environment.empty(uri)
+    yield [make(host, series, kind) for series in every]
+    if kind != "sqlite":
+        for series in every:
+            for uri in uris(kind, series):
+                environment.empty(uri)
+
+
+@pytest.fixture
+def other(tmp_path: pathlib.Path) -> BackupHost:
+    """A host without any environments."""
+    directory = tmp_path / "other host" / "environments"
+    directory.mkdir(parents=True)
+    return BackupHost(Host(directory))
+
+
+def same(one: Look, other: Look) -> None:
+    """All rows, files and objects are the same."""
+    assert one.figures() == other.figures()
+    assert one.attached == other.attached
+    assert one.objects == other.objects
+
+
+def adopt(host: Host, old: Old) -> Document:
+    report = host.one({"name": old.name})
+    assert (old.name, report["failure"]) == (old.name, None)
+    assert differences(old.before, look(old.path)) == []
+    return report
+
+
+def test_they_go_in_and_nothing_is_lost(host: Host, olds: list[Old]) -> None:
+    documents = [{"name": old.name} for old in olds]
+    predicted = host.run(*documents, check=True)
+    for old in olds:
+        same(look(old.path), old.before)
+    for old in olds:
+        report = adopt(host, old)
+        assert report["changes"] == predicted[old.name]["changes"]
+        if report["archive"]:  # before its upgrade
+            same(look(pathlib.Path(report["archive"])), old.before)
+    again = host.run(*documents)
+    assert [(each["failure"], each["changes"]) for each in again.values()] == [(None, [])] * len(
+        olds
+    )
+
+
+@pytest.mark.parametrize("adopted", [False, True], ids=["as they were", "adopted"])
+def test_they_come_back_on_another_host(
+    host: Host, olds: list[Old], other: BackupHost, adopted: bool
+) -> None:
+    if adopted:
+        for old in olds:
+            adopt(host, old)
+    before = {old.name: look(old.path) for old in olds}
+    result = BackupHost(host).back_up()
+    assert "failed" not in result, result
+    for old in olds:
+        same(look(old.path), before[old.name])
+        old.destroy()
+    items: list[Document | str] = []
+    for old, made in zip(olds, result["backups"]):
+        assert made["name"] == old.name
+        item = {"name": old.name, "file": made["file"]}
+        items.append(item if old.uri == SQLITE else {**item, "database": old.uri_of_other_host})
+    result = other.restore(*items)
+    assert "failed" not in result, result
+    for old in olds:
+        same(look(other.directory / old.name), before[old.name])
+        works(other.directory / old.name)
+
+
+def works(path: pathlib.Path) -> None:
+    """Tickets are numbered on, the trigger fires, and the view shows the new one."""
+    uri = database_of(path)
+    with environment.connected(uri, path) as connection:
+        cursor = connection.cursor()
+        cursor.execute("INSERT INTO ticket (summary, status) VALUES ('x', 'new')")
+        for query, wanted in (
+            ("SELECT max(id) FROM ticket", 1001),
+            ("SELECT note FROM old_poll WHERE note LIKE '%1001'", "ü;1001"),
+            (f"SELECT id FROM {environment.VIEW} WHERE id > 1000", 1001),
+        ):
+            cursor.execute(query)
+            assert cursor.fetchall() in ([(wanted,)], ((wanted,),))
+
+
+RUIN = """if self.env.path.endswith("{last}"):
+            with self.env.db_transaction as db:
+                db("DELETE FROM ticket_change")
+            raise RuntimeError("no more room")"""
+
+
+class Upgraded(Upgrade):
+    """A host with these environments, whose virtual environment is to be upgraded."""
+
+    def __init__(self, host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+        self.host = host
+        self.capsys = capsys
+        root = host.directory.parent
+        self.venv, self.plugins, self.state = root / "trac", root / "plugins", root / "state"
+        self.make_python(self.venv)
+        self.plugins.mkdir()
+
+
+def test_a_failed_upgrade_puts_all_of_them_back(
+    host: Host, olds: list[Old], capsys: pytest.CaptureFixture[str]
+) -> None:
+    upgrade = Upgraded(host, capsys)
+    for old in olds:  # the plugin is for all, and not known to those that were there before
+        ini = old.path / "conf" / "trac.ini"
+        text = ini.read_text(encoding="utf-8").replace(
+            "[components]\n", "[components]\nours.* = enabled\n"
+        )
+        ini.write_text(f"{text}\n[inherit]\nplugins_dir = {upgrade.plugins}\n", encoding="utf-8")
+    names = [old.name for old in olds]
+    upgrade.prepared(plugin(2, upgrade=RUIN.format(last=names[-1])))
+    upgrade.step("begun")
+    upgrade.step("copied", environments=names)
+    failed = upgrade.step("upgraded", fails=True)
+    assert f"{names[-1]}: RuntimeError: no more room" in failed["msg"]
+    for old in olds[:-1]:
+        assert others(differences(old.before, look(old.path))) == []
+    upgrade.step("rolled_back", reason="it failed")
+    for old in olds:
+        same(look(old.path), old.before)
+        assert not (old.path / ".upgrading").exists()
+    upgrade.step("committed")
+    # Without the fault, all of them get to the end.
+    upgrade.prepared(plugin(2))
+    upgrade.step("begun")
+    upgrade.step("copied", environments=names)
+    for state in ("upgraded", "switched", "verified", "committed"):
+        upgrade.step(state)
+    for old in olds:
+        assert others(differences(old.before, look(old.path))) == []
+        works(old.path)
+
+
+def others(found: list[str]) -> list[str]:
+    """All differences but what the plugin notes."""
+    return [text for text in found if "'ours'" not in text]
