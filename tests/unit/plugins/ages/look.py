@@ -38,7 +38,7 @@ _OBJECTS = {
         "SELECT 'view ' || viewname FROM pg_views WHERE schemaname=current_schema()",
         (
             "SELECT 'trigger ' || tgname FROM pg_trigger WHERE NOT tgisinternal"
-            " AND tgrelid::regclass::text LIKE '%ticket'"
+            " AND tgrelid = to_regclass('ticket')"
         ),
         (
             "SELECT 'index ' || indexname FROM pg_indexes"
@@ -123,14 +123,19 @@ def look(path: pathlib.Path) -> Look:
                 for row in cursor.fetchall()
             ]
         objects = sorted(found for query in _OBJECTS[kind] for found in column(query))
+    return Look(tables, objects, attached(path, tables))
+
+
+def attached(path: pathlib.Path, tables: Tables) -> dict[Attachment, str | None]:
+    """The checksums of the attached files that the rows tell of, None for one that is not there."""
     version = compare.database_version(tables)
     series = [name for name in schema.SERIES if schema.VERSIONS[name] <= version][-1]
-    attached: dict[Attachment, str | None] = {}
+    found: dict[Attachment, str | None] = {}
     for row in tables["attachment"]:
         key = (row["type"], row["id"], row["filename"])
         file = path / environment.attachment_file(series, *key)
-        attached[key] = _checksum(file.read_bytes()) if file.is_file() else None
-    return Look(tables, objects, attached)
+        found[key] = _checksum(file.read_bytes()) if file.is_file() else None
+    return found
 
 
 def _checksum(content: bytes) -> str:

@@ -26,6 +26,7 @@ from ansible_collections.trac.mod_wsgi.tests.unit.plugins.ages import environmen
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.ages.look import (
     OBJECTS,
     Look,
+    attached,
     database_of,
     differences,
     look,
@@ -147,12 +148,22 @@ def test_they_go_in_and_nothing_is_lost(host: Host, olds: list[Old]) -> None:
     for old in olds:
         report = adopt(host, old)
         assert report["changes"] == predicted[old.name]["changes"]
-        if report["archive"]:  # before its upgrade
-            same(look(pathlib.Path(report["archive"])), old.before)
+        if report["archive"]:
+            kept(pathlib.Path(report["archive"]), old)
     again = host.run(*documents)
     assert [(each["failure"], each["changes"]) for each in again.values()] == [(None, [])] * len(
         olds
     )
+
+
+def kept(copy: pathlib.Path, old: Old) -> None:
+    """The copy that was made before the upgrade holds what was there."""
+    if old.uri == SQLITE:
+        same(look(copy), old.before)
+        return
+    assert attached(copy, old.before.tables) == old.before.attached
+    (dump,) = copy.glob("db/*-db-backup.sql*")
+    assert dump.stat().st_size > 5000
 
 
 @pytest.mark.parametrize("adopted", [False, True], ids=["as they were", "adopted"])
@@ -193,6 +204,20 @@ def works(path: pathlib.Path) -> None:
         ):
             cursor.execute(query)
             assert cursor.fetchall() in ([(wanted,)], ((wanted,),))
+
+
+def test_they_move_from_sqlite_to_postgresql(host: Host, other: BackupHost) -> None:
+    """What cannot go along is named, and nothing is made until somebody has decided about it."""
+    olds = [make(host, series, "sqlite") for series in schema.SERIES]
+    (target,) = {uris("postgres", "0.11")[1]}
+    item = {"name": "", "database": target}
+    result = BackupHost(host).back_up()
+    for old, made in zip(olds, result["backups"]):
+        environment.empty(target)
+        item = {"name": old.name, "file": made["file"], "database": target}
+        refused = other.restore(item)
+        assert "old_poll" in refused["msg"]
+        assert os.listdir(other.directory) == []
 
 
 RUIN = """if self.env.path.endswith("{last}"):
