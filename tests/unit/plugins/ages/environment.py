@@ -162,7 +162,10 @@ _OBJECTS = {
             "CREATE PROCEDURE noted(number INT) INSERT INTO old_poll (note)"
             " VALUES (CONCAT('ü;', number))"
         ),
-        f"CREATE TRIGGER {TRIGGER} AFTER INSERT ON ticket FOR EACH ROW CALL noted(NEW.id)",
+        (
+            f"CREATE TRIGGER {TRIGGER} AFTER INSERT ON ticket FOR EACH ROW"
+            " INSERT INTO old_poll (note) VALUES (CONCAT('ü;', NEW.id))"
+        ),
         "CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY DO DELETE FROM auth_cookie WHERE time < 0",
     ),
 }

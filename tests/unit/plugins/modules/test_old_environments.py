@@ -54,6 +54,7 @@ GROUPS = [
 class Old(t.NamedTuple):
     """An environment that an old Trac has left, and what was in it then."""
 
+    series: str
     path: pathlib.Path
     uri: str
     uri_of_other_host: str
@@ -98,10 +99,10 @@ def make(host: Host, series: str, kind: str) -> Old:
     assert sum(map(len, before.tables.values())) > 75
     assert len(before.attached) >= 10
     assert None not in before.attached.values()
-    return Old(path, first, second, volume, before)
+    return Old(series, path, first, second, volume, before)
 
 
-@pytest.fixture(params=GROUPS, ids=lambda group: f"{group[0]} {group[1][0]}"[: 13])
+@pytest.fixture(params=GROUPS, ids=lambda group: f"{group[0]} {group[1][0]}"[:13])
 def olds(request: pytest.FixtureRequest, host: Host) -> t.Iterator[list[Old]]:
     kind, every = request.param
     if kind != "sqlite":
@@ -126,18 +127,39 @@ def other(tmp_path: pathlib.Path) -> BackupHost:
     return BackupHost(Host(directory))
 
 
-def same(one: Look, other: Look) -> None:
-    """All rows, files and objects are the same."""
-    assert one.figures() == other.figures()
-    assert one.attached == other.attached
-    assert one.objects == other.objects
+def same(now: Look, before: Look, said: str = "") -> None:
+    """All rows, files and objects are the same; an object that is not there has been named."""
+    assert now.figures() == before.figures()
+    assert now.attached == before.attached
+    assert set(now.objects) <= set(before.objects)
+    assert unnamed(set(before.objects) - set(now.objects), said) == []
 
 
-def adopt(host: Host, old: Old) -> Document:
+def unnamed(objects: t.Iterable[str], said: str) -> list[str]:
+    """What is gone without a word."""
+    return [name for name in objects if name.split()[1] not in said]
+
+
+def take_in(host: Host, old: Old) -> Document:
+    """Adopt it."""
+    said = convert(host, old)
     report = host.one({"name": old.name})
     assert (old.name, report["failure"]) == (old.name, None)
-    assert differences(old.before, look(old.path)) == []
+    now = look(old.path)
+    assert unnamed(differences(old.before, now), said) == []
     return report
+
+
+def convert(host: Host, old: Old) -> str:
+    """Where the database has a character set that Trac refuses, do what the refusal advises."""
+    if environment.takes_wide(old.series, environment.kind_of(old.uri)):
+        return ""
+    station = BackupHost(host)
+    made, restored = station.back_up(old.name), station.restore(old.name, overwrite=True)
+    assert not made.get("failed") and not restored.get("failed"), (made, restored)
+    said = str(made["warnings"] + restored["warnings"])
+    same(look(old.path), old.before, said)
+    return said
 
 
 def test_they_go_in_and_nothing_is_lost(host: Host, olds: list[Old]) -> None:
@@ -146,8 +168,13 @@ def test_they_go_in_and_nothing_is_lost(host: Host, olds: list[Old]) -> None:
     for old in olds:
         same(look(old.path), old.before)
     for old in olds:
-        report = adopt(host, old)
-        assert report["changes"] == predicted[old.name]["changes"]
+        if predicted[old.name]["failure"]:
+            assert not environment.takes_wide(old.series, environment.kind_of(old.uri))
+            assert "and this Trac takes utf8mb4_bin only; nothing was changed" in str(
+                predicted[old.name]["failure"]
+            )
+        report = take_in(host, old)
+        assert predicted[old.name]["failure"] or report["changes"] == predicted[old.name]["changes"]
         if report["archive"]:
             kept(pathlib.Path(report["archive"]), old)
     again = host.run(*documents)
@@ -172,7 +199,7 @@ def test_they_come_back_on_another_host(
 ) -> None:
     if adopted:
         for old in olds:
-            adopt(host, old)
+            take_in(host, old)
     before = {old.name: look(old.path) for old in olds}
     result = BackupHost(host).back_up()
     assert "failed" not in result, result
@@ -184,10 +211,11 @@ def test_they_come_back_on_another_host(
         assert made["name"] == old.name
         item = {"name": old.name, "file": made["file"]}
         items.append(item if old.uri == SQLITE else {**item, "database": old.uri_of_other_host})
-    result = other.restore(*items)
-    assert "failed" not in result, result
+    restored = other.restore(*items)
+    assert "failed" not in restored, restored
+    said = str(result["warnings"] + restored["warnings"])
     for old in olds:
-        same(look(other.directory / old.name), before[old.name])
+        same(look(other.directory / old.name), before[old.name], said)
         works(other.directory / old.name)
 
 
@@ -242,6 +270,9 @@ def test_a_failed_upgrade_puts_all_of_them_back(
     host: Host, olds: list[Old], capsys: pytest.CaptureFixture[str]
 ) -> None:
     upgrade = Upgraded(host, capsys)
+    for old in olds:
+        convert(host, old)
+    before = {old.name: look(old.path) for old in olds}
     for old in olds:  # the plugin is for all, and not known to those that were there before
         ini = old.path / "conf" / "trac.ini"
         text = ini.read_text(encoding="utf-8").replace(
@@ -255,10 +286,10 @@ def test_a_failed_upgrade_puts_all_of_them_back(
     failed = upgrade.step("upgraded", fails=True)
     assert f"{names[-1]}: RuntimeError: no more room" in failed["msg"]
     for old in olds[:-1]:
-        assert others(differences(old.before, look(old.path))) == []
+        assert others(differences(before[old.name], look(old.path))) == []
     upgrade.step("rolled_back", reason="it failed")
     for old in olds:
-        same(look(old.path), old.before)
+        same(look(old.path), before[old.name])
         assert not (old.path / ".upgrading").exists()
     upgrade.step("committed")
     # Without the fault, all of them get to the end.
@@ -268,7 +299,7 @@ def test_a_failed_upgrade_puts_all_of_them_back(
     for state in ("upgraded", "switched", "verified", "committed"):
         upgrade.step(state)
     for old in olds:
-        assert others(differences(old.before, look(old.path))) == []
+        assert others(differences(before[old.name], look(old.path))) == []
         works(old.path)
 
 
