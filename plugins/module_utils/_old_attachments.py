@@ -26,9 +26,9 @@ def _directory(environment: t.Any) -> str | None:
     from trac.db.api import DatabaseManager
 
     path = os.path.join(environment.path, "attachments")
-    if not os.path.isdir(path) or not _MOVED_BY > int(
+    if not os.path.isdir(path) or not int(
         DatabaseManager(environment).get_database_version()
-    ):
+    ) < _MOVED_BY:
         return None
     return path
 
