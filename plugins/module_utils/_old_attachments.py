@@ -13,12 +13,15 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._attachments import (
+    TILDE,
+    TILDE_OF_PYTHON_2,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
 )
 
 _MOVED_BY = 28  # the version of the database of which the upgrade moves them
-_OF_PYTHON_2, _OF_PYTHON_3 = "%7E", "~"
 
 
 def _directory(environment: t.Any) -> str | None:
@@ -26,9 +29,10 @@ def _directory(environment: t.Any) -> str | None:
     from trac.db.api import DatabaseManager
 
     path = os.path.join(environment.path, "attachments")
-    if not os.path.isdir(path) or not int(
-        DatabaseManager(environment).get_database_version()
-    ) < _MOVED_BY:
+    if (
+        not os.path.isdir(path)
+        or not int(DatabaseManager(environment).get_database_version()) < _MOVED_BY
+    ):
         return None
     return path
 
@@ -55,6 +59,6 @@ def prepare(environment: t.Any) -> None:
         return
     for directory, directories, files in os.walk(path, topdown=False):
         for name in directories + files:
-            wanted = os.path.join(directory, name.replace(_OF_PYTHON_2, _OF_PYTHON_3))
+            wanted = os.path.join(directory, name.replace(TILDE_OF_PYTHON_2, TILDE))
             if not wanted.endswith(os.sep + name) and not os.path.lexists(wanted):
                 os.rename(os.path.join(directory, name), wanted)

@@ -29,9 +29,9 @@ class ArchiveFailure(Exception):
 
 
 class Packed(t.NamedTuple):
-    """What has been packed."""
+    """What has been packed, as it was read back."""
 
-    files: int
+    names: frozenset[str]  # of the files, with that of the directory before each
     bytes: int  # before they were compressed
     size: int  # of the packed file
     sha256: str
@@ -73,9 +73,10 @@ def pack(path: str, name: str, target: str) -> Packed:
         ) as tar:
             total = _add(tar, path, name, digests)
         file.flush()
-    if _digests(target) != digests:
+    packed = _digests(target)
+    if packed != digests:
         raise ArchiveFailure(f"{target} does not hold what was put into it")
-    return Packed(len(digests), total, hashing.size, hashing.digest.hexdigest())
+    return Packed(frozenset(packed), total, hashing.size, hashing.digest.hexdigest())
 
 
 def _add(tar: tarfile.TarFile, path: str, name: str, digests: dict[str, bytes]) -> int:
@@ -151,6 +152,17 @@ def unpack(file: t.IO[bytes], name: str, target: str, size: int) -> None:
         if e.errno is not None:
             raise
         raise ArchiveFailure(f"the archive is damaged ({e})") from e
+
+
+def content_of(file: t.IO[bytes], member: str, largest: int) -> bytes | None:
+    """What one file of a packed directory holds; None where there is none, or a larger one."""
+    try:
+        for found, content in _members(file):
+            if found.name == member and content is not None and found.size <= largest:
+                return content.read()
+    except (*_DAMAGED, OSError) as e:
+        raise ArchiveFailure(f"the archive is damaged ({e})") from e
+    return None
 
 
 class _Unpacking:

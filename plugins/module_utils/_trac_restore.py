@@ -18,6 +18,9 @@ import time
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _attachments,
+    _environment_links,
+    _restore_faults,
     _restore_mark,
     _secrets,
     _sqlite_journal,
@@ -54,6 +57,7 @@ _UMASK = 0o007
 _SUFFIX = "-before-restore"
 _OVERWRITE = "overwrite (trac_restore_overwrite)"
 _RESERVE = 16 * 1024 * 1024  # bytes that have to stay free
+_LINKS_SHOWN = 20
 
 Document = t.Dict[str, t.Any]
 
@@ -91,7 +95,7 @@ class Restorer:
             there = self._is_there(path)
             self._check_item(item)
             if self.check:
-                self._predict(item, there, report)
+                self._predict(item, path, there, report)
             else:
                 self._restore(item, path, there, report, redactor)
         # One environment must not stop the others, whatever a plugin or a database driver raises.
@@ -132,13 +136,16 @@ class Restorer:
                 "replace; give a database for the environment with the new name"
             )
 
-    def _predict(self, item: Item, there: bool, report: Report) -> None:
+    def _predict(self, item: Item, path: str, there: bool, report: Report) -> None:
+        with os.fdopen(item.file, "rb") as file:
+            _restore_faults.predict(file, item.manifest["name"], path)
         if item.database and _scheme(item.database) != "sqlite":
             nowhere = os.path.join(self.directory, item.name)
             parser = proposal(os.path.join(nowhere, "conf", "trac.ini"), {DATABASE: item.database})
             with opened(environment_class()(nowhere, parser, new=True)) as environment:
                 self.check_target(environment)
         _note(item, item.database, there, report)
+        _warn(item.manifest, report)
 
     def check_target(self, environment: t.Any) -> bool:
         """Refuse a database that cannot be used; returns whether it holds anything."""
@@ -165,23 +172,21 @@ class Restorer:
             with os.fdopen(item.file, "rb") as file:
                 size = item.manifest["bytes"]
                 _tar_environment.unpack(file, item.manifest["name"], new, size)
-            found = _trac_backup.attachments_in(new)
-            if found != item.manifest["attachments"]:
-                raise EnvironmentFailure(
-                    f"the archive holds other attachments ({found}) than its manifest says "
-                    f"({item.manifest['attachments']})"
-                )
+            _check_attachments(item.manifest, new)
             ini = IniFile(os.path.join(new, "conf", "trac.ini"))
             for option, value in ini.secrets():
                 redactor.learn(option, value)
+            faults = _restore_faults.found(ini, new, path, there)
             place = _Place(self, item, path, there, holder, new, ini, report)
             uri = place.prepare()
             _note(item, uri if item.database else None, there, report)
+            _warn(item.manifest, report)
             # Trac looks at the time of trac.ini to see that it is another one.
             os.utime(ini.path)
             os.sync()
             place.publish()
             _restore_mark.clear_mark(self.directory, item.name, place.keep_of_killed_run)
+            _restore_faults.tell(faults)
 
 
 class _Place:
@@ -310,6 +315,7 @@ class _Place:
             )
         else:
             self.report.archive = self.kept.path
+            self.report.warnings += _trac_archive.left_alone(self.path, self.kept)
 
     def _keep_database(self, environment: t.Any) -> str:
         """Copy what the database on a server holds; returns the dump."""
@@ -422,7 +428,11 @@ class _Place:
         kept = t.cast(_trac_archive.Copy, self.kept)
         ini = IniFile(os.path.join(former, "conf", "trac.ini"))
         with opened(environment_class()(former, ini.parser)) as environment:
-            if _trac_database.is_elsewhere(environment) or kept.is_current(environment):
+            if _trac_database.is_elsewhere(environment) and not _trac_database.is_linked(
+                environment
+            ):
+                return  # it has been replaced, or stays
+            if kept.is_current(environment):
                 return
             copy = _trac_archive.hot_copy(
                 environment, self.item.name, t.cast(str, self.restorer.archive), _SUFFIX
@@ -430,6 +440,38 @@ class _Place:
         self.report.archive = copy.path
         self.report.warnings.append(
             f"somebody worked in it while it was replaced; that is kept in {copy.path}"
+        )
+
+
+def _check_attachments(manifest: Document, new: str) -> None:
+    """Refuse an archive that does not hold the attachments which its backup says it does."""
+    found, wanted = _trac_backup.attachments_in(new), manifest["attachments"]
+    if found == wanted:
+        return
+    why = f"the archive holds other attachments ({found}) than its manifest says ({wanted})"
+    walk = _environment_links.Walk(new)
+    for _entry in walk:
+        pass
+    led = [*walk.problems, *(f"{inside} leads to {to}" for inside, to in walk.followed.items())]
+    if led:  # as backups of earlier versions may hold
+        why += (
+            ". It holds links instead of what these led to: " + "; ".join(led[:_LINKS_SHOWN]) + ". "
+            "Put a copy of that where the links lead to, for the time of the restoration, or "
+            "restore a later backup"
+        )
+    raise EnvironmentFailure(why)
+
+
+def _warn(manifest: Document, report: Report) -> None:
+    """Say what is not in the restored environment as it was in the former one."""
+    lost = manifest.get("attachments_without_file")
+    if lost and lost["number"]:
+        report.warnings.append(_attachments.warning(lost["number"], lost["names"]))
+    followed = manifest.get("links") or {}
+    links = [f"{inside} was a link to {target}" for inside, target in followed.items()]
+    if links:
+        report.warnings.append(
+            "what links led to is in the environment itself now: " + "; ".join(links[:_LINKS_SHOWN])
         )
 
 

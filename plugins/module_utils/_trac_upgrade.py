@@ -12,7 +12,11 @@ import os
 import re
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _old_attachments, _trac_archive
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _environment_links,
+    _old_attachments,
+    _trac_archive,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
     Report,
@@ -116,6 +120,7 @@ def prepare(environment: t.Any, archive: str | None, report: Report, check: bool
         )
     _trac_archive.check_tools(environment)
     _old_attachments.check(environment)
+    _environment_links.check(environment.path)
     if not check:
         name = os.path.basename(environment.path)
         copy = _trac_archive.hot_copy(environment, name, archive, "-before-upgrade")

@@ -185,6 +185,7 @@ environments:
       returned: when it could not
 """
 
+import copy
 import grp
 import typing as t
 
@@ -270,13 +271,21 @@ def _result(outcome: _restore_run.Outcome, with_diff: bool) -> dict[str, t.Any]:
     return result
 
 
-def _restore(module: AnsibleModule) -> _restore_run.Outcome:
+def _hide(documents: t.Iterable[dict[str, t.Any]]) -> None:
+    """Mask passwords in arguments, which Ansible shows."""
+    for document in documents:
+        for key in ("database", "new_database"):
+            if document.get(key):
+                document[key] = _secrets.shown(key, document[key])
+
+
+def _restore(params: t.Mapping[str, t.Any], module: AnsibleModule) -> _restore_run.Outcome:
     settings = _settings(module)
-    if module.params["environments"] is None:
+    if params["environments"] is None:
         wanted = _restore_run.newest_of_all(settings.backup_directory)
     else:
-        wanted = [_restore_run.Wanted(**each) for each in module.params["environments"]]
-    known = {each["name"]: each for each in module.params["databases"] or []}
+        wanted = [_restore_run.Wanted(**each) for each in params["environments"]]
+    known = {each["name"]: each for each in params["databases"] or []}
     for each in wanted:
         if each.name in known:
             each.database = each.database or known[each.name]["database"]
@@ -318,17 +327,19 @@ def main() -> None:
         supports_check_mode=True,
     )
     redactor = _secrets.Redactor()
-    documents = module.params["environments"] or []
-    for document in documents + (module.params["databases"] or []):
+    params = copy.deepcopy(module.params)
+    documents = params["environments"] or []
+    for document in documents + (params["databases"] or []):
         for key in ("database", "new_database"):
             redactor.learn("database", document.get(key))
     module.no_log_values.update(redactor.secrets)
+    _hide([*(module.params["environments"] or []), *(module.params["databases"] or [])])
     names = [document["name"] for document in documents]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         module.fail_json(msg=f"environments: listed twice: {', '.join(twice)}")
     try:
-        outcome = _restore(module)
+        outcome = _restore(params, module)
     except (OSError, _backup_files.BackupFailure, _worker_process.WorkerError) as e:
         module.fail_json(msg=redactor.redact(_backup_run.words(e)))
     for report in outcome.reports:

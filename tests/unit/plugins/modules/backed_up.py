@@ -157,7 +157,7 @@ def use(path: pathlib.Path) -> None:
     with source.open("rb") as file:
         attachment.insert("größe.bin", file, len(PHOTO))
     environment.shutdown()
-    (path / "files" / "link").symlink_to("/etc/passwd")
+    (path / "files" / "link").symlink_to("attachments")
     os.mkfifo(path / "files" / "pipe")
 
 

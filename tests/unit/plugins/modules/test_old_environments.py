@@ -202,6 +202,7 @@ def test_they_come_back_on_another_host(
     before = {old.name: look(old.path) for old in olds}
     result = BackupHost(host).back_up()
     assert "failed" not in result, result
+    assert "no file" not in str(result["warnings"])
     for old in olds:
         same(look(old.path), before[old.name])
         old.destroy()

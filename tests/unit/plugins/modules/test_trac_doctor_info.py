@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
 import pwd
 import re
 import socket
+import sqlite3
 import sys
 import typing as t
 
@@ -26,7 +28,7 @@ ME = pwd.getpwuid(os.geteuid()).pw_name
 CHECKS = [
     "python_version", "setuptools", "multipart", "psycopg2", "trac_import", "environments",
     "environment_files", "trac_ini", "database", "database_integrity", "database_version",
-    "plugins", "connections",
+    "attachments", "plugins", "connections",
 ]  # fmt: skip
 
 Found = t.Dict[str, t.Any]
@@ -159,12 +161,23 @@ def dangling(doctor: Doctor) -> None:
     path.symlink_to("/nonexistent")
 
 
-def with_log(doctor: Doctor) -> None:
+def change(doctor: Doctor, option: str, value: str) -> None:
     path = doctor.path / "conf" / "trac.ini"
     text = path.read_text(encoding="utf-8")
-    assert "log_type = " in text
-    text = re.sub(r"(?m)^log_type = .*", "log_type = file", text)
+    assert f"\n{option} = " in text
+    text = re.sub(rf"(?m)^{option} = .*", f"{option} = {value}", text)
     path.write_text(text, encoding="utf-8")
+
+
+def inherit(doctor: Doctor, file: str) -> None:
+    path = doctor.path / "conf" / "trac.ini"
+    text = path.read_text(encoding="utf-8")
+    assert "[inherit]\n" in text
+    path.write_text(text.replace("[inherit]\n", f"[inherit]\nfile = {file}\n"), encoding="utf-8")
+
+
+def with_log(doctor: Doctor) -> None:
+    change(doctor, "log_type", "file")
 
 
 def without_log(doctor: Doctor) -> None:
@@ -189,6 +202,23 @@ def killed_plugin(doctor: Doctor) -> None:
 def fifo(doctor: Doctor, name: str) -> None:
     (doctor.path / name).unlink()
     os.mkfifo(doctor.path / name)
+
+
+def lost_attachment(doctor: Doctor) -> None:
+    with contextlib.closing(sqlite3.connect(doctor.path / "db" / "trac.db")) as db, db:
+        db.execute(
+            "INSERT INTO attachment (type, id, filename, size, time) "
+            "VALUES ('wiki', 'Start', 'lost.png', 1, 1)"
+        )
+
+
+def test_a_file_that_no_attachment_has_is_only_noted(doctor: Doctor) -> None:
+    spare = doctor.path / "files" / "attachments" / "wiki" / "spare.png"
+    spare.parent.mkdir(parents=True)
+    spare.touch()
+    found = doctor(checks=["attachments"])["attachments"]
+    assert found["status"] == "ok"
+    assert "files without a row in the database: files/attachments/wiki/spare.png" in str(found)
 
 
 Break = t.Callable[[Doctor], object]
@@ -248,17 +278,22 @@ BROKEN: list[tuple[str, Break, dict[str, list[str]]]] = [
     (
         "no directory for the log",
         without_log,
-        {"environment_files": ["project/log, the directory of the environment's log", "mkdir"]},
+        {"environment_files": ["there is no directory", "project/log)", "-- mkdir -p"]},
     ),
     (
         "a log in a directory that is not there",
         log_elsewhere,
-        {"environment_files": ["/nonexistent, the directory of the environment's log"]},
+        {"environment_files": ["log_file is /nonexistent/trac.log, and there is no directory"]},
     ),
     (
         "plugin that is killed",
         killed_plugin,
         {"database": ["the process was killed (signal SIGKILL", "journalctl -k"]},
+    ),
+    (
+        "attachment without a file",
+        lost_attachment,
+        {"attachments": ["warning", "1 attachment has no file", "wiki Start: lost.png"]},
     ),
     ("damaged database", damage, {"database_integrity": ["quick_check", "Restore"]}),
     (
@@ -290,6 +325,40 @@ BROKEN: list[tuple[str, Break, dict[str, list[str]]]] = [
         "plugin that is not there",
         lambda d: ini(d, "\n[components]\ngone.* = enabled\nother.gone = disabled\n"),
         {"plugins": ["warning", "enables gone.* under"]},
+    ),
+    (
+        "a file to inherit from that is not there",
+        lambda d: inherit(d, "../../shared.ini"),
+        {
+            "trac_ini": [
+                "environments/shared.ini, which does not exist",
+                "everybody may read",
+                "Put",
+            ]
+        },
+    ),
+    (
+        "a file to inherit from that cannot be read",
+        lambda d: (
+            write(d, "shared.ini", "no section\n"),
+            inherit(d, "../shared.ini"),
+        ),
+        {"trac_ini": ["project/shared.ini, which Trac cannot read", "with 500", "Correct"]},
+    ),
+    (
+        "a workflow that is not installed",
+        lambda d: change(d, "workflow", "NoSuch"),
+        {"trac_ini": ["[ticket] workflow names NoSuch, which is not installed", "with 500"]},
+    ),
+    (
+        "a log of no known level",
+        lambda d: change(d, "log_level", "LOUD"),
+        {"trac_ini": ["[logging] log_level: expected one of", "loud"]},
+    ),
+    (
+        "rules for the repository that nothing reads",
+        lambda d: change(d, "authz_file", "/etc/authz"),
+        {"trac_ini": ["warning", "/etc/authz, and nothing reads it"]},
     ),
     ("database server that is down", unreachable, {"database": ["does not answer"]}),
 ]
