@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _old_attachments
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.ages import environment, schema
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.ages.look import (
     OBJECTS,
@@ -174,12 +175,25 @@ def test_they_go_in_and_nothing_is_lost(host: Host, olds: list[Old]) -> None:
             )
         report = take_in(host, old)
         assert predicted[old.name]["failure"] or report["changes"] == predicted[old.name]["changes"]
+        if old.series == "0.11":  # Trac says it on standard error
+            assert "the wiki-macros directory in the environment" in str(report["warnings"])
         if report["archive"]:
             kept(pathlib.Path(report["archive"]), old)
     again = host.run(*documents)
     assert [(each["failure"], each["changes"]) for each in again.values()] == [(None, [])] * len(
         olds
     )
+
+
+def test_attachments_that_trac_could_not_move_are_refused(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = make(host, "0.12", "sqlite")
+    monkeypatch.setattr(_old_attachments, "_device", str)
+    for check in (True, False):
+        failure = host.one({"name": old.name}, check=check)["failure"]
+        assert f"{old.path}/attachments is on another file system" in failure
+    same(look(old.path), old.before)
 
 
 def kept(copy: pathlib.Path, old: Old) -> None:
