@@ -17,6 +17,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_links i
 # Of Trac 1.0 and later, and of older releases.
 DIRECTORY = os.path.join("files", "attachments")
 _OLD_DIRECTORY = "attachments"
+# In the names of the older ones Python 2 quoted it, and Python 3 does not.
+TILDE, TILDE_OF_PYTHON_2 = "~", "%7E"
 SHOWN = 20
 
 
@@ -44,9 +46,11 @@ def places(row: Row) -> list[str]:
     from trac.util.text import unicode_quote
 
     try:
+        old = os.path.join(*map(unicode_quote, row[1:]))
         return [
             Attachment._get_path(DIRECTORY, *row),
-            os.path.join(_OLD_DIRECTORY, row.realm, *map(unicode_quote, row[1:])),
+            os.path.join(_OLD_DIRECTORY, row.realm, old),
+            os.path.join(_OLD_DIRECTORY, row.realm, old.replace(TILDE, TILDE_OF_PYTHON_2)),
         ]
     except UnicodeEncodeError:  # no text; Trac finds no file either
         return []
