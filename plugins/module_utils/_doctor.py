@@ -53,7 +53,15 @@ _LEAST_SECONDS = 5  # for what comes late
 # What the worker says, and what is needed for it.
 _OF_RUNTIME = (*_doctor_runtime.CHECKS, "trac_import")
 _OF_FILES = ("environments", "environment_files", "trac_ini")
-_OF_TRAC = ("trac_ini", "database", "database_integrity", "database_version", "plugins")
+_OF_TRAC = (
+    "trac_ini",
+    "database",
+    "database_integrity",
+    "database_version",
+    "reports",
+    "attachments",
+    "plugins",
+)
 _OF_SITES = (
     "site_access",
     "site_answers",
@@ -315,6 +323,10 @@ class Examination:
         )
         self._check("backup", self._backups)
         self._check("transaction", lambda: _doctor_resources.check_transactions(STATE_DIRECTORY))
+        self._check(
+            "out_of_service",
+            lambda: _doctor_resources.check_out_of_service(params["out_of_service"]),
+        )
         self._check("connections", self._connections)
 
     def _backups(self) -> t.Iterable[Result]:

@@ -18,6 +18,7 @@ import sys
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _environment_links,
     _fault,
     _restore_mark,
     _secrets,
@@ -121,6 +122,7 @@ def _look(path: str, kind: t.Any, holder: str | None) -> Document:
             _look_at_components(environment, path, seen)
             seen["outdated"] = _trac_upgrade.is_outdated(environment)
             _fault.refuse(_trac_faults.faults(environment, seen["outdated"]), "")
+        _environment_links.check(path)  # which the copy before the upgrade would refuse
     # Whatever a plugin or a database driver raises is the answer.
     except (Exception, SystemExit) as e:  # noqa: BLE001
         seen["failure"] = redact(_trac_open.reason(e, path))

@@ -414,6 +414,11 @@ def test_a_failed_copy_leaves_nothing_and_makes_no_new_environment(
     document["adopt_from"] = str(tmp_path / "gone")
     fails("No such file or directory")
     document["adopt_from"] = str(source)
+    link.symlink_to("3/../../gone")
+    fails("is a symbolic link to 3/../../gone, which does not exist")
+    link.unlink()
+    (link.parent / "3").mkdir()
+    (link.parents[1] / "wiki").mkdir(exist_ok=True)
     link.symlink_to("3/../../wiki")  # within
     assert "msg" not in module(document)
     copied = host.directory / "mine" / "files" / "attachments" / "ticket" / "link"
