@@ -311,18 +311,6 @@ def test_comments_behind_values_are_named(host: Host, series: str, number: int) 
         assert [warning.split(":")[0] for warning in named] == ["[limits] a", "[limits] d"][:number]
 
 
-def test_a_file_to_inherit_from_that_is_not_there_is_no_hindrance(host: Host) -> None:
-    path = unpack("1.0", host.directory)
-    with (path / "conf" / "trac.ini").open("a") as file:
-        file.write("\n[logging-not-there]\na = b\n")
-    text = (path / "conf" / "trac.ini").read_text(encoding="utf-8")
-    text = text.replace("[inherit]\n", "[inherit]\nfile = ../../gone.ini, /nowhere/trac.ini\n")
-    (path / "conf" / "trac.ini").write_text(text, encoding="utf-8")
-    assert host.one({"name": "trac-1-0"})["failure"] is None
-    assert options(path)["inherit file"] == "../../gone.ini, /nowhere/trac.ini"
-    assert host.one({"name": "trac-1-0"})["changes"] == []
-
-
 # A copy from elsewhere
 
 
