@@ -18,6 +18,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _arguments,
     _field_items,
     _ini_edit,
+    _ini_text,
     _repositories,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
@@ -240,6 +241,10 @@ def read_spec(
             f"adopt_database is {adopt_database}, which needs database: the connection string of "
             "the database that you have loaded a dump of the original's into"
         )
+    adopt_encoding = document.get("adopt_encoding")
+    if adopt_encoding is not None:
+        reason = _ini_text.encoding_problem(adopt_encoding)
+        problems += [reason] if reason else []
     spec = EnvironmentSpec(
         document["name"],
         options,
@@ -253,6 +258,7 @@ def read_spec(
         new_database,
         adopt_from.rstrip("/") if isinstance(adopt_from, str) else None,
         adopt_database,
+        adopt_encoding,
     )
     return spec, problems
 

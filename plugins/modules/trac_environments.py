@@ -124,6 +124,15 @@ options:
         choices:
           - shared
           - own
+      adopt_encoding:
+        description:
+          - The encoding of those lines of C(trac.ini) that are not UTF-8, such as V(cp1252), V(iso8859-15)
+            or V(koi8-r). They are written in UTF-8, and a byte order mark is taken away. The file as it was
+            stays beside it, as C(trac.ini.before-) with the time, for nobody but O(user).
+          - If left out, an environment whose C(trac.ini) is not UTF-8, or begins with a byte order mark,
+            fails before owners are changed or anything is copied. V(utf-8) takes nothing but the mark away.
+          - A section or an option that stands in the file twice is never mended.
+        type: str
       permissions:
         description:
           - What users and groups may do, as name to list of actions or groups.
@@ -832,6 +841,7 @@ def main() -> None:
                         "type": "str",
                         "choices": [_environment_spec.SHARED, _environment_spec.OWN],
                     },
+                    "adopt_encoding": {"type": "str"},
                     "repositories": {
                         "type": "list",
                         "elements": "dict",
