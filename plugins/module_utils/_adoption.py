@@ -231,9 +231,7 @@ class _Mender:
 Look = t.Callable[[int, t.Container[int]], None]
 
 
-def mend(
-    directory: str, name: str, owner: Owner, check: bool, look: Look | None = None
-) -> Mending:
+def mend(directory: str, name: str, owner: Owner, check: bool, look: Look | None = None) -> Mending:
     """Give an environment to the service account; tells what changes, and what does not.
 
     Fails, before anything is changed, where a journal of SQLite leads to another file.

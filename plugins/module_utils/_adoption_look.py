@@ -60,8 +60,8 @@ def look(top: int, path: str, encoding: str | None, expected: t.Container[int]) 
         raise _refusal(_ini_text.sentence(file, e)) from e
     if not options:
         raise _refusal(
-            f"{file} is empty: perhaps a full disk or a power cut has truncated it; get it back from a "
-            "copy of the environment, at least its [trac] database",
+            f"{file} is empty: perhaps a full disk or a power cut has truncated it; get it back "
+            "from a copy of the environment, at least its [trac] database"
         )
     return inherited(options, os.path.dirname(file))
 
@@ -79,7 +79,9 @@ def version_problem(content: bytes) -> str | None:
 def inherited(options: _ini_edit.Options, directory: str) -> list[str]:
     """The files that a trac.ini in a directory inherits from."""
     names = options.get("inherit", {}).get("file", "").split(",")
-    return [os.path.normpath(os.path.join(directory, name.strip())) for name in names if name.strip()]
+    return [
+        os.path.normpath(os.path.join(directory, name.strip())) for name in names if name.strip()
+    ]
 
 
 def look_at_inherited(

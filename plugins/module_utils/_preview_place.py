@@ -3,16 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where a copy for a preview is, and what it stands for.
 
-What trac.ini names in the environment itself has to be that of the copy, or the preview would work on
-the original; what it names relative to its place outside of it has to stay what it is. Nothing of
-that is shown: `inward` and `outward` are each other's reverse, and `words` speaks of the original.
+What trac.ini names in the environment itself has to be that of the copy, or the preview would work
+on the original; what it names relative to its place outside of it has to stay what it is. Nothing
+of that is shown: `outward` is the reverse of `inward`, and `words` speaks of the original.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _ini_edit
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import OptionName

@@ -40,9 +40,7 @@ class IniFile:
     :param place: of the copy that it is in, if it is for a preview
     """
 
-    def __init__(
-        self, path: str, encoding: str | None = None, place: Place | None = None
-    ) -> None:
+    def __init__(self, path: str, encoding: str | None = None, place: Place | None = None) -> None:
         self.path = path
         self.place = place
         self._content = _regular_file.read(path, follow=True)

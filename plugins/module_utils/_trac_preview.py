@@ -35,11 +35,10 @@ _CODE = ("plugins", "templates", "htdocs", "cgi-bin")
 
 
 @contextlib.contextmanager
-def place(environment: t.Any, made: Place | None, directory: str) -> t.Iterator[Place]:
+def place(environment: t.Any, made: Place | None) -> t.Iterator[Place]:
     """A copy of an environment without its trac.ini, which the caller writes.
 
     :param made: a copy that is there already; `environment` is that
-    :param directory: where another one is made
     """
     file = _trac_database.sqlite_file(environment)
     if file is None:
@@ -52,6 +51,7 @@ def place(environment: t.Any, made: Place | None, directory: str) -> t.Iterator[
     if made is not None:
         yield made
         return
+    directory = _preview_room.DIRECTORY
     abandoned(directory, _preview_room.LEFT_BEHIND)
     with held_directory(directory, _preview_room.PREFIX) as held:
         copy = os.path.join(held, os.path.basename(environment.path))

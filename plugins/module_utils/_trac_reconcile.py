@@ -158,7 +158,7 @@ class Reconciler:
     """Works on the environments below one directory.
 
     In check mode it looks at the copies that are there for some of them, by names, and makes others
-    below `room` to try upgrades on.
+    to try upgrades on.
     """
 
     def __init__(
@@ -167,11 +167,9 @@ class Reconciler:
         archive: str | None = None,
         check: bool = False,
         copies: t.Mapping[str, str] | None = None,
-        room: str = _preview_room.DIRECTORY,
     ) -> None:
         self.directory = directory
         self.copies = copies or {}
-        self.room = room
         self.archive = archive
         self.check = check
         self._servers = _trac_database.Servers()
@@ -355,13 +353,13 @@ class Reconciler:
     ) -> None:
         """Upgrade a copy, and tell what that changes and what would be changed after it."""
         try:
-            with _trac_preview.place(environment, ini.place, self.room) as place:
+            with _trac_preview.place(environment, ini.place) as place:
                 ini.write_copy(place, needed)
                 later = Report(spec.name)
                 self._try(place, wordings, spec, later, redactor)
                 later.reword(place.words)
                 report.add(later)
-        except _trac_preview.NotTried as e:
+        except _preview_room.NotTried as e:
             for wording in wordings:
                 report.change(*wording)
             report.warnings.append(
