@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What check mode tells of environments that are yet to be adopted or upgraded, and leaves alone."""
+"""What check mode tells of environments that are yet to be adopted or upgraded."""
 
 from __future__ import annotations
 
@@ -73,7 +73,10 @@ def state(path: pathlib.Path) -> dict[str, t.Any]:
     """Everything but when it was read."""
     return {
         str(each): (
-            *(getattr(each.lstat(), f"st_{key}") for key in ("mode", "uid", "mtime_ns", "ctime_ns")),
+            *(
+                getattr(each.lstat(), f"st_{key}")
+                for key in ("mode", "uid", "mtime_ns", "ctime_ns")
+            ),
             each.read_bytes() if each.is_file() else b"",
         )
         for each in [path, *path.rglob("*")]
@@ -121,9 +124,7 @@ def test_rows_and_options_that_the_upgrade_changes_are_told(module: Module, host
 
 
 @needs_root
-def test_what_a_power_cut_has_left_is_predicted_and_not_touched(
-    module: Module, host: Host
-) -> None:
+def test_what_a_power_cut_has_left_is_predicted_and_not_touched(module: Module, host: Host) -> None:
     path = left_by_a_former_account(host, "1.2")
     program = (
         "import os, sqlite3, sys\n"
@@ -240,9 +241,7 @@ def test_an_old_environment_is_upgraded_on_a_copy(host: Host, room: pathlib.Path
     assert os.listdir(room) == []
 
 
-def test_paths_in_trac_ini_lead_to_the_copy_and_not_to_the_original(
-    host: Host, room: pathlib.Path
-) -> None:
+def test_paths_in_trac_ini_lead_to_the_copy_and_not_to_the_original(host: Host) -> None:
     path = unpack("1.2", host.directory)
     shared = host.directory.parent / "shared.ini"
     shared.write_text("[extra]\ncolour = red\n")
