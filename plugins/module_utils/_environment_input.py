@@ -39,6 +39,7 @@ EXCLUSIVE_KEYS = ("permissions", *_field_items.KINDS, "repositories")
 DEFAULT_KEYS = ("config", "permissions", *_field_items.KINDS, "exclusive", "upgrade")
 
 _NAME = re.compile(NAME_RULE + r"\Z")
+_WITHOUT_CAPITALS = re.compile(NAME_RULE + r"\Z", re.IGNORECASE | re.ASCII)
 
 
 def value_text(value: object) -> str | None:
@@ -271,6 +272,18 @@ def default_problems(defaults: Document) -> list[str]:
     return problems
 
 
+def way_out_of_capitals(name: object) -> str:
+    """How an environment is adopted whose name has capitals and is all right without."""
+    if not isinstance(name, str) or _NAME.match(name) or not _WITHOUT_CAPITALS.match(name):
+        return ""
+    return (
+        f". An environment {name} that exists is adopted under another name: name: {name.lower()} "
+        f"with adopt_from: /where/it/is/{name}, or, if it is in the directory of environments, "
+        f"after mv {name} {name.lower()} there. Its address stays with an entry of trac_sites that "
+        f"says environment: {name.lower()} and mount: /trac/{name}, or what its path was"
+    )
+
+
 def read_specs(
     documents: t.Iterable[Document], defaults: Document | None = None
 ) -> tuple[list[EnvironmentSpec], list[str]]:
@@ -282,8 +295,9 @@ def read_specs(
     seen: set[str] = set()
     for document in documents:
         name = document["name"]
+        way_out = way_out_of_capitals(name)
         if not _NAME.match(name):
-            problems.append(f"environment {name!r}: the name has to match {NAME_RULE}")
+            problems.append(f"environment {name!r}: the name has to match {NAME_RULE}{way_out}")
         if name in seen:
             problems.append(f"environment {name!r}: listed twice")
         seen.add(name)

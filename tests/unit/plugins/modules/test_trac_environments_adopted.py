@@ -351,6 +351,18 @@ def test_an_environment_is_copied_from_elsewhere(elsewhere: Old, module: Module)
     assert (again["changed"], again["environments"][0]["changes"]) == (False, [])
 
 
+def test_a_name_with_capitals_is_adopted_under_another_one(
+    module: Module, before: pathlib.Path, host: Host
+) -> None:
+    unpack("1.2", before).rename(before / "MyProject")
+    words = module({"name": "MyProject"})["msg"]
+    assert "name: myproject with adopt_from: /where/it/is/MyProject" in words
+    assert "environment: myproject and mount: /trac/MyProject" in words
+    result = module({"name": "myproject", "adopt_from": str(before / "MyProject")})
+    assert "msg" not in result
+    assert compare.compare(str(before / "MyProject"), str(host.directory / "myproject"))[1] == []
+
+
 def everything(path: pathlib.Path) -> dict[str, t.Any]:
     return {
         str(each.relative_to(path)): (
