@@ -97,6 +97,9 @@ class Adopter:
             report.failure = str(e)
         except OSError as e:
             report.failure = f"{e.strerror}: {e.filename or path}"
+        # One environment must not stop the others, whatever its files have in them.
+        except Exception as e:  # noqa: BLE001
+            report.failure = f"{path}: {type(e).__name__}: {e}"
         return Adoption(report, report.failure is None)
 
     def _copy(self, source: str, spec: EnvironmentSpec, report: Report) -> Adoption:
@@ -160,6 +163,8 @@ class Adopter:
         if mending.left:
             report.warnings.append(
                 f"left alone in {path}, because root cannot know whether the "
-                "service account may have it: " + "; ".join(_adoption.shown(mending.left))
+                "service account may have it (chown what it may have, also what links lead to; "
+                "copies and backups refuse links to what others own): "
+                + "; ".join(_adoption.shown(mending.left))
             )
         return mending.adopted

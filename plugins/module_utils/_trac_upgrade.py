@@ -9,9 +9,15 @@ import contextlib
 import functools
 import io
 import os
+import re
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_archive, _trac_database
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _environment_links,
+    _old_attachments,
+    _trac_archive,
+    _trac_database,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
     Report,
@@ -138,6 +144,8 @@ def prepare(environment: t.Any, archive: str | None, report: Report, check: bool
             "it needs to be upgraded, and there is no archive_directory to copy it to first"
         )
     _trac_archive.check_tools(environment)
+    _old_attachments.check(environment)
+    _environment_links.check(environment.path)
     if not check:
         name = os.path.basename(environment.path)
         copy = _trac_archive.hot_copy(environment, name, archive, "-before-upgrade")
@@ -165,7 +173,11 @@ def upgrade(path: str) -> Outcome:
             os.close(os.open(mark, os.O_WRONLY | os.O_CREAT, 0o660))
             sync_directory(path)
         if environment.needs_upgrade():
-            with kept_in_place(environment) as options, contextlib.redirect_stdout(notices):
+            _old_attachments.check(environment)
+            _old_attachments.prepare(environment)
+            with kept_in_place(environment) as options, contextlib.redirect_stdout(
+                notices
+            ), contextlib.redirect_stderr(notices):
                 environment.upgrade()
     # Opened anew, because the upgrade may have changed what components are there.
     with opened(environment_class()(path)) as environment:
@@ -175,9 +187,10 @@ def upgrade(path: str) -> Outcome:
         after = _rows(environment)
     if pages:
         os.unlink(mark)
-    # One for each paragraph.
-    paragraphs = [" ".join(notice.split()) for notice in notices.getvalue().split("\n\n")]
-    return Outcome([each for each in paragraphs if each], options, before, after)
+    # One for each paragraph, which does not end with a colon.
+    paragraphs = re.split(r"(?<!:)\n\n", notices.getvalue())
+    told = [" ".join(notice.split()) for notice in paragraphs if notice.strip()]
+    return Outcome(told, options, before, after)
 
 
 def _rows(environment: t.Any) -> dict[str, int]:
