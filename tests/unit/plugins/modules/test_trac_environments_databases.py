@@ -398,8 +398,14 @@ def test_an_old_environment_is_adopted(
     text = ini.read_text(encoding="utf-8").replace("sqlite:db/trac.db", database.uri)
     ini.write_text(text, encoding="utf-8")
     predicted = host.one({"name": path.name}, check=True)
+    assert compare.row_differences(rows, all_rows(database)) == []
+    assert any("database is on a server" in w for w in predicted["warnings"]) == (series != "1.6")
     report = host.one({"name": path.name})
-    assert (report["failure"], report["changes"]) == (None, predicted["changes"])
+    assert report["failure"] is None
+    # What Trac's upgrade changes in trac.ini cannot be predicted here, and is only told afterwards.
+    options = {change for change in report["changes"] if change.split()[0] in ("set", "remove")}
+    assert set(predicted["changes"]) == {*report["changes"]} - options
+    assert bool(options) == (series == "1.0")
     assert ("upgrade the database" in report["changes"]) == (series in ("1.0", "1.2"))
     after = all_rows(database)
     assert compare.database_version(after) == 45
