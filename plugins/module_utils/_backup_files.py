@@ -337,4 +337,12 @@ def problem(manifest: t.Any) -> str | None:
     """What is wrong with a manifest, which the service account has written; None if it is good."""
     if not isinstance(manifest, dict):
         return "it is no dictionary"
-    return _answer_shapes.fault(manifest, _SHAPE)
+    why = _answer_shapes.fault(manifest, _SHAPE)
+    if why is None and not _answer_shapes.items(_answer_shapes.text)(left_out(manifest)):
+        return "its 'left_out' is not what it should be"
+    return why
+
+
+def left_out(manifest: Manifest) -> t.Any:
+    """What a backup does not hold of a database, because its login may not read it."""
+    return manifest["database"].get("left_out", [])

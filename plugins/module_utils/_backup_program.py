@@ -52,6 +52,8 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
         sys.stdout.write(f"{name}: {backup.path} ({outcome.sizes[name]} bytes)\n")
     for path in outcome.removed:
         sys.stdout.write(f"removed {path}\n")
+    for warning in outcome.warnings:
+        sys.stdout.write(f"warning: {warning}\n")
     message = outcome.message()
     if message is None:
         return 0

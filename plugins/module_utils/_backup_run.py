@@ -20,6 +20,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _backup_files,
     _backup_push,
     _backup_status,
+    _database_objects,
     _held_directory,
     _trac_backup,
     _worker_process,
@@ -56,6 +57,7 @@ class Outcome:
     possible: list[str] = dataclasses.field(default_factory=list)  # in check mode
     removed: list[str] = dataclasses.field(default_factory=list)  # paths of archives
     failures: dict[str, str] = dataclasses.field(default_factory=dict)  # by environment
+    warnings: list[str] = dataclasses.field(default_factory=list)
     error: str | None = None  # why nothing, or not everything, was done
     existing: list[str] | None = None  # the environments there are, if all were wanted
 
@@ -69,11 +71,6 @@ class Outcome:
 
 # One that is being received: of which environment; nothing to write it with if it has failed.
 _Archive = t.Tuple[str, _backup_files.Manifest, t.Optional[_backup_files.Writer]]
-
-
-def _printable(text: str) -> str:
-    """A text that can be encoded: names and words of the account's may hold any bytes."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class _Run:
@@ -107,7 +104,9 @@ class _Run:
             if self._receiving and self._receiving[2]:
                 self._receiving[2].discard()
         for name in self._working_on:
-            self.outcome.failures.setdefault(_printable(name), "the work on it was broken off")
+            self.outcome.failures.setdefault(
+                _worker_process.printable(name), "the work on it was broken off"
+            )
         return self.outcome
 
     def _take(self, event: _worker_process.Event, wants_all: bool) -> None:
@@ -115,9 +114,11 @@ class _Run:
         if kind == "no_trac":
             self.outcome.error = f"{self.settings.python} cannot import Trac: {event['reason']}"
         elif kind == "failed":
-            self.outcome.error = _printable(event["reason"])
+            self.outcome.error = _worker_process.printable(event["reason"])
         elif kind == "broken":
-            self.outcome.error = _printable(f"The work was broken off: {event['reason']}")
+            self.outcome.error = _worker_process.printable(
+                f"The work was broken off: {event['reason']}"
+            )
             if time.monotonic() - self._begun >= self.settings.timeout:
                 self.outcome.error = (
                     f"Making the archives took longer than {self.settings.timeout} seconds "
@@ -138,7 +139,7 @@ class _Run:
 
     def _failed(self, name: str, reason: str) -> None:
         self._working_on.discard(name)
-        self.outcome.failures[_printable(name)] = _printable(reason)
+        self.outcome.failures[_worker_process.printable(name)] = _worker_process.printable(reason)
 
     def _begin(self, name: str, manifest: _backup_files.Manifest | None) -> None:
         if self._receiving is not None:
@@ -215,6 +216,10 @@ class _Run:
         self._working_on.discard(name)
         self.outcome.made[name] = backup
         self.outcome.sizes[name] = manifest["archive"]["size"]
+        for text in _database_objects.shown(_backup_files.left_out(manifest)):
+            self.outcome.warnings.append(
+                _worker_process.printable(f"{name}: the backup does not hold {text}")
+            )
 
 
 def words(error: Exception) -> str:

@@ -18,7 +18,11 @@ import sqlite3
 import time
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_database, _trac_dump
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _database_objects,
+    _trac_database,
+    _trac_dump,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
 )
@@ -42,6 +46,7 @@ class Copy(t.NamedTuple):
 
     path: str
     rows: dict[str, int]
+    left_out: list[str]  # what it does not hold, because nobody may read it
 
     def is_current(self, environment: t.Any) -> bool:
         """Whether nothing has been added to or taken from the environment's tables since."""
@@ -64,7 +69,7 @@ def check_tools(environment: t.Any) -> None:
     if _trac_database.sqlite_file(environment) is not None:
         return
     connector = DatabaseManager(environment).get_connector()[0]
-    for tool in _trac_dump.MARKS:
+    for tool in _trac_dump.TOOLS:
         path = getattr(connector, f"{tool}_path", None)
         if path is None:
             continue
@@ -87,7 +92,7 @@ def hot_copy(environment: t.Any, name: str, archive: str, suffix: str = "") -> C
     """
     check_tools(environment)
     with held_directory(archive, f".{name}.copying-") as partial:
-        rows = fill(environment, partial)
+        content = fill(environment, partial)
         os.sync()
         while True:
             stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -97,14 +102,26 @@ def hot_copy(environment: t.Any, name: str, archive: str, suffix: str = "") -> C
             time.sleep(0.1)
         os.rename(partial, path)
         sync_directory(archive)  # before anybody removes the original
-    return Copy(path, rows)
+    return Copy(path, *content)
 
 
-def fill(environment: t.Any, copy: str) -> dict[str, int]:
-    """Copy an environment into an empty directory and compare; returns the rows of each table."""
+class Content(t.NamedTuple):
+    """What is in the copy of an environment's database."""
+
+    rows: dict[str, int]  # of each table
+    left_out: list[str]
+
+
+def lacks(left_out: t.Sequence[str]) -> list[str]:
+    """What is missing in a copy, in words."""
+    return [f"its copy does not hold {text}" for text in _database_objects.shown(left_out)]
+
+
+def fill(environment: t.Any, copy: str) -> Content:
+    """Copy an environment into an empty directory and compare."""
     file = _trac_database.sqlite_file(environment)
     if file is not None:
-        return _copy_with_sqlite(environment, file, copy)
+        return Content(_copy_with_sqlite(environment, file, copy), [])
     return _copy_with_server(environment, copy)
 
 
@@ -116,7 +133,7 @@ def database_in(environment: t.Any, copy: str) -> str:
     return _trac_dump.file_in(copy, _trac_dump.kind(environment))
 
 
-def _copy_with_server(environment: t.Any, copy: str) -> dict[str, int]:
+def _copy_with_server(environment: t.Any, copy: str) -> Content:
     """Copy files and dump the database while attachments neither come nor go.
 
     Trac's lock for hot copies would have mysqldump wait forever for its own turn.
@@ -126,11 +143,11 @@ def _copy_with_server(environment: t.Any, copy: str) -> dict[str, int]:
         with _trac_dump.attachments_held(connection, scheme) as moment:
             rows = _trac_database.row_counts(connection)
             _copy_files(environment, copy, set())
-            _trac_dump.dump(environment, copy, len(rows), moment)
+            _trac_dump.dump(environment, copy, rows, moment)
         if moment is None:  # the dump has been made later; its rows are known where none came
             now = _trac_database.row_counts(connection)
             rows = {table: count for table, count in rows.items() if now.get(table) == count}
-    return rows
+        return Content(rows, _database_objects.left_out(connection))
 
 
 def _copy_with_sqlite(environment: t.Any, file: str, copy: str) -> dict[str, int]:

@@ -104,7 +104,7 @@ class _Backup:
         target = os.path.join(self.staging, f"{name}{_backup_files.ARCHIVE}")
         os.mkdir(copy)
         try:
-            rows = _trac_archive.fill(environment, copy)
+            content = _trac_archive.fill(environment, copy)
             os.chmod(copy, os.stat(environment.path).st_mode & 0o7777)
             database = os.path.relpath(_trac_archive.database_in(environment, copy), copy)
             manifest = {
@@ -115,8 +115,9 @@ class _Backup:
                     "kind": _trac_dump.kind(environment),
                     "file": database,
                     "schema": _trac_dump.schema(environment),
+                    "left_out": content.left_out,
                 },
-                "rows": rows,
+                "rows": content.rows,
                 "attachments": attachments_in(copy),
             }
             packed = _tar_environment.pack(copy, name, target)

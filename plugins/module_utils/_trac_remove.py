@@ -75,6 +75,7 @@ def remove(path: str, archive: str | None, report: Report, check: bool) -> None:
         if not check:
             copy = _trac_archive.hot_copy(environment, name, archive)
             report.archive = copy.path
+            report.warnings += _trac_archive.lacks(copy.left_out)
             report.change(*ARCHIVED)
             if not copy.is_current(environment):
                 raise EnvironmentFailure(_CAME.format(copy.path))

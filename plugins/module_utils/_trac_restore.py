@@ -18,6 +18,8 @@ import time
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _database_objects,
+    _mysql_charset,
     _restore_mark,
     _secrets,
     _sqlite_journal,
@@ -138,6 +140,8 @@ class Restorer:
             parser = proposal(os.path.join(nowhere, "conf", "trac.ini"), {DATABASE: item.database})
             with opened(environment_class()(nowhere, parser, new=True)) as environment:
                 self.check_target(environment)
+                if item.kind == "sqlite":
+                    _mysql_charset.check_default(environment)
         _note(item, item.database, there, report)
 
     def check_target(self, environment: t.Any) -> bool:
@@ -236,6 +240,8 @@ class _Place:
         parser = self.ini.proposed({DATABASE: uri})
         with opened(environment_class()(self.new, parser)) as environment:
             full = self.restorer.check_target(environment)
+            if self.item.kind == "sqlite":  # a dump brings its own
+                _mysql_charset.check_default(environment)
             self._check_schema(environment)
             self._keep()
             dump = self._keep_database(environment) if full else None
@@ -334,9 +340,10 @@ class _Place:
                 _trac_database.destroy(environment)
                 _trac_convert.convert(self.new, uri, os.path.join(self.holder, "converted"))
             else:
-                _trac_dump.load(environment, self._file, self.rows)
+                said = _trac_dump.load(environment, self._file, self.rows)
+                self.report.warnings += _database_objects.shown(said)
         except BaseException as e:
-            if self.item.kind != "postgres":
+            if self.item.kind == "sqlite":  # dumps replace all or nothing
                 self._undo(environment, dump, e)
             raise
 

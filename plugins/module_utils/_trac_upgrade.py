@@ -11,7 +11,7 @@ import io
 import os
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_archive
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _mysql_charset, _trac_archive
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
     Report,
@@ -34,7 +34,11 @@ _FIRST_OF_PYTHON_3 = 45  # of Trac 1.6, and of 1.4, which is the last for Python
 
 
 def is_outdated(environment: t.Any, pages: bool = True) -> bool:
-    """Whether Trac or a plugin wants an upgrade, or one was broken off; or the pages need one."""
+    """Whether Trac or a plugin wants an upgrade, or one was broken off; or the pages need one.
+
+    Fails where Trac would refuse the database only when it has begun.
+    """
+    _mysql_charset.check(environment)
     return (
         bool(environment.needs_upgrade())
         or os.path.exists(os.path.join(environment.path, _MARK))
@@ -118,6 +122,7 @@ def prepare(environment: t.Any, archive: str | None, report: Report, check: bool
         name = os.path.basename(environment.path)
         copy = _trac_archive.hot_copy(environment, name, archive, "-before-upgrade")
         report.archive = copy.path
+        report.warnings += _trac_archive.lacks(copy.left_out)
     return _wordings(environment)
 
 
