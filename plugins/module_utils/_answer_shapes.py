@@ -83,10 +83,18 @@ _REPORT = exactly(
         "failure": maybe(text),
         "warnings": items(text),
         "archive": maybe(text),
+        "servable": maybe(flag),
     }
 )
 _RESULT = exactly(dict.fromkeys(("check", "status", "seen", "means", "advice", "subject"), text))
-_FACTS = record({"title": maybe(text), "subversion": flag})
+_FACTS = record(
+    {
+        "title": maybe(text),
+        "subversion": flag,
+        "no_login": items(text),
+        "no_login_page": items(text),
+    }
+)
 _SERVER: dict[str, Check] = {"server": text, "environments": items(text)}
 _SERVER_SAYS: dict[str, Check] = {"max_connections": number, "reserved": number, "reason": text}
 
@@ -125,6 +133,7 @@ SHAPES: dict[str, dict[str, Check]] = {
     "verdict": {"path": text, "verdict": text},
 }
 _OPTIONAL: dict[str, dict[str, Check]] = {
+    "archive": {"warnings": items(text)},
     "server": _SERVER_SAYS,
     "done": {
         "copy": text,

@@ -20,7 +20,6 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _backup_files,
     _backup_push,
     _backup_status,
-    _database_objects,
     _held_directory,
     _trac_backup,
     _worker_process,
@@ -131,7 +130,12 @@ class _Run:
         elif kind == "failure":
             self._failed(event["name"], event["reason"])
         elif kind == "archive":
-            self._begin(event["name"], event["manifest"])
+            name = event["name"]
+            self.outcome.warnings += [
+                _worker_process.printable(f"{name}: {warning}")
+                for warning in event.get("warnings", ())
+            ]
+            self._begin(name, event["manifest"])
         elif kind == "data":
             self._write(event["data"])
         elif kind == "sent":
@@ -216,10 +220,6 @@ class _Run:
         self._working_on.discard(name)
         self.outcome.made[name] = backup
         self.outcome.sizes[name] = manifest["archive"]["size"]
-        for text in _database_objects.shown(_backup_files.left_out(manifest)):
-            self.outcome.warnings.append(
-                _worker_process.printable(f"{name}: the backup does not hold {text}")
-            )
 
 
 def words(error: Exception) -> str:

@@ -53,7 +53,15 @@ _LEAST_SECONDS = 5  # for what comes late
 # What the worker says, and what is needed for it.
 _OF_RUNTIME = (*_doctor_runtime.CHECKS, "trac_import")
 _OF_FILES = ("environments", "environment_files", "trac_ini")
-_OF_TRAC = ("trac_ini", "database", "database_integrity", "database_version", "plugins")
+_OF_TRAC = (
+    "trac_ini",
+    "database",
+    "database_integrity",
+    "database_version",
+    "reports",
+    "attachments",
+    "plugins",
+)
 _OF_SITES = (
     "site_access",
     "site_answers",
@@ -315,6 +323,10 @@ class Examination:
         )
         self._check("backup", self._backups)
         self._check("transaction", lambda: _doctor_resources.check_transactions(STATE_DIRECTORY))
+        self._check(
+            "out_of_service",
+            lambda: _doctor_resources.check_out_of_service(params["out_of_service"]),
+        )
         self._check("connections", self._connections)
 
     def _backups(self) -> t.Iterable[Result]:
@@ -379,7 +391,9 @@ class Examination:
         hellos = [_doctor_http.Page(base + hello, "127.0.0.1", "hello-world")] if hello else []
         pages = _doctor_http.start_pages(sites, self._there(), base)
         logins = _doctor_http.login_pages(sites, self._there(), base)
-        answers = _doctor_http.ask([*hellos, *logins, *pages], _PAGE_SECONDS, self._left())
+        seconds = [_doctor_http.second_page(page) for page in pages]
+        asked = [*hellos, *logins, *pages, *seconds]
+        answers = _doctor_http.ask(asked, _PAGE_SECONDS, self._left())
         again = _doctor_http.after_a_minute(logins, answers, _PAGE_SECONDS, self._left())
         answers.update(again)
         starts = {page: answers[page] for page in pages}
@@ -394,11 +408,13 @@ class Examination:
             return
         self._check("site_access", lambda: _doctor_http.judge_access(starts))
         self._check("site_answers", lambda: _doctor_http.judge_answers(starts))
+        self._check("site_answers", lambda: _doctor_http.judge_second(starts, answers))
         self._check("site_title", lambda: _doctor_http.judge_titles(starts, titles))
         self._check(
             "site_login",
             lambda: _doctor_http.judge_login({page: answers[page] for page in logins}),
         )
+        self._check("site_login", lambda: _doctor_http.judge_logins_taken(sites, self.facts))
         self._check("site_private", lambda: _doctor_http.judge_private(starts, sites))
 
 

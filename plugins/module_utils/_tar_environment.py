@@ -29,9 +29,9 @@ class ArchiveFailure(Exception):
 
 
 class Packed(t.NamedTuple):
-    """What has been packed."""
+    """What has been packed, as it was read back."""
 
-    files: int
+    names: frozenset[str]  # of the files, with that of the directory before each
     bytes: int  # before they were compressed
     size: int  # of the packed file
     sha256: str
@@ -73,9 +73,10 @@ def pack(path: str, name: str, target: str) -> Packed:
         ) as tar:
             total = _add(tar, path, name, digests)
         file.flush()
-    if _digests(target) != digests:
+    packed = _digests(target)
+    if packed != digests:
         raise ArchiveFailure(f"{target} does not hold what was put into it")
-    return Packed(len(digests), total, hashing.size, hashing.digest.hexdigest())
+    return Packed(frozenset(packed), total, hashing.size, hashing.digest.hexdigest())
 
 
 def _add(tar: tarfile.TarFile, path: str, name: str, digests: dict[str, bytes]) -> int:
@@ -140,6 +141,19 @@ def _copy(source: t.IO[bytes], target: t.IO[bytes] | None) -> bytes:
             target.write(block)
 
 
+def unpack_one(file: t.IO[bytes], name: str, target: str) -> None:
+    """Unpack one member, a file, as a new file; of the others nothing is written."""
+    try:
+        for member, content in _members(file):
+            if member.name == name and content is not None:
+                with open(target, "xb") as found:
+                    _copy(content, found)
+                return
+    except _DAMAGED as e:
+        raise ArchiveFailure(f"the archive is damaged ({e})") from e
+    raise ArchiveFailure(f"the archive holds no file {name!r}")
+
+
 def unpack(file: t.IO[bytes], name: str, target: str, size: int) -> None:
     """Unpack the directory of this name as a new one, whose files have so many bytes at most."""
     try:
@@ -151,6 +165,17 @@ def unpack(file: t.IO[bytes], name: str, target: str, size: int) -> None:
         if e.errno is not None:
             raise
         raise ArchiveFailure(f"the archive is damaged ({e})") from e
+
+
+def content_of(file: t.IO[bytes], member: str, largest: int) -> bytes | None:
+    """What one file of a packed directory holds; None where there is none, or a larger one."""
+    try:
+        for found, content in _members(file):
+            if found.name == member and content is not None and found.size <= largest:
+                return content.read()
+    except (*_DAMAGED, OSError) as e:
+        raise ArchiveFailure(f"the archive is damaged ({e})") from e
+    return None
 
 
 class _Unpacking:

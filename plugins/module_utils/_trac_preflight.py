@@ -18,8 +18,12 @@ import sys
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _environment_links,
+    _fault,
     _restore_mark,
     _secrets,
+    _trac_faults,
+    _trac_named_files,
     _trac_open,
     _trac_upgrade,
 )
@@ -112,10 +116,13 @@ def _look(path: str, kind: t.Any, holder: str | None) -> Document:
     redact: t.Callable[[str], str] = str
     try:
         redact = redactor_of(path).redact
-        parser = IniFile(os.path.join(path, "conf", "trac.ini")).parser
-        with _trac_open.opened(kind(path, parser)) as environment:
+        ini = IniFile(os.path.join(path, "conf", "trac.ini"))
+        _fault.refuse(_trac_named_files.inherited(ini.parser, ini.path), "")
+        with _trac_open.opened(kind(path, ini.parser)) as environment:
             _look_at_components(environment, path, seen)
             seen["outdated"] = _trac_upgrade.is_outdated(environment)
+            _fault.refuse(_trac_faults.faults(environment, seen["outdated"]), "")
+        _environment_links.check(path)  # which the copy before the upgrade would refuse
     # Whatever a plugin or a database driver raises is the answer.
     except (Exception, SystemExit) as e:  # noqa: BLE001
         seen["failure"] = redact(_trac_open.reason(e, path))

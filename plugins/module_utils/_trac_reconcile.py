@@ -9,11 +9,14 @@ import os
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _regular_file,
+    _fault,
     _restore_mark,
     _secrets,
     _trac_database,
     _trac_faults,
+    _trac_log,
+    _trac_login,
+    _trac_named_files,
     _trac_permissions,
     _trac_plugins,
     _trac_remove,
@@ -32,7 +35,6 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec im
     exists,
     leftovers,
 )
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._ini_edit import option_key
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import (
     IniFile,
     Wanted,
@@ -42,11 +44,11 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import (
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
     account_name,
     environment_class,
-    no_access,
     opened,
     reason,
 )
 
+EVERY = "*"  # instead of names of environments
 DIRECTORY_MODE = 0o2770
 FILE_MODE = 0o0660
 
@@ -99,34 +101,6 @@ def _apply_aspects(
             yield from changes
 
 
-def _check_log(environment: t.Any) -> None:
-    """Refuse a log file that Trac could not open, which it does before anything else."""
-    if environment.log_type != "file":
-        return
-    path = environment.log_file_path
-    directory = os.path.dirname(path)
-    if os.path.isdir(path):
-        raise EnvironmentFailure(f"[logging] log_file is {path}, which is a directory")
-    if os.path.exists(path):
-        _regular_file.look(path)  # a page would wait for somebody to read a pipe
-        if not os.access(path, os.W_OK):
-            raise EnvironmentFailure(no_access(path, environment.path))
-    elif os.path.isdir(directory):
-        if not os.access(directory, os.W_OK | os.X_OK):
-            raise EnvironmentFailure(no_access(directory, environment.path))
-    elif not _is_inside(directory, environment.path):
-        raise EnvironmentFailure(
-            f"[logging] log_file is {path}, and there is no directory {directory}: make it for the "
-            f"account {account_name(os.geteuid())}, or name a file in the environment's own "
-            "directory log (log_file: trac.log)"
-        )
-
-
-def _is_inside(path: str, directory: str) -> bool:
-    """Links followed, as Trac does with the directories of an environment."""
-    return os.path.realpath(path).startswith(os.path.join(os.path.realpath(directory), ""))
-
-
 def _missing_directories(environment: t.Any) -> list[str]:
     """What an environment has to have and Trac makes only with it; copies may lose what is empty.
 
@@ -136,7 +110,7 @@ def _missing_directories(environment: t.Any) -> list[str]:
     needed = [environment.log_dir, environment.plugins_dir]
     if environment.log_type == "file":
         needed.append(os.path.dirname(environment.log_file_path))
-    inside = [path for path in needed if _is_inside(path, environment.path)]
+    inside = [path for path in needed if _trac_log.is_inside(path, environment.path)]
     return [path for path in dict.fromkeys(inside) if not os.path.isdir(path)]
 
 
@@ -152,10 +126,17 @@ def _set_modes(path: str) -> None:
 class Reconciler:
     """Works on the environments below one directory."""
 
-    def __init__(self, directory: str, archive: str | None = None, check: bool = False) -> None:
+    def __init__(
+        self,
+        directory: str,
+        archive: str | None = None,
+        check: bool = False,
+        logins: t.Collection[str] = (),
+    ) -> None:
         self.directory = directory
         self.archive = archive
         self.check = check
+        self._logins = logins
         self._servers = _trac_database.Servers()
         # Databases which the run itself would have emptied before.
         paths = [os.path.join(directory, name) for name in leftovers(directory)]
@@ -181,18 +162,37 @@ class Reconciler:
         # One environment must not stop the others, whatever a plugin or a database driver raises.
         except (Exception, SystemExit) as e:  # noqa: BLE001
             report.failure = redactor.redact(reason(e, path))
+            if spec.state != "absent":
+                report.servable = self._is_servable(spec.name, path)
         report.warnings[:] = [redactor.redact(warning) for warning in report.warnings]
         return report
+
+    def _is_servable(self, name: str, path: str) -> bool:
+        """Whether Trac can serve an environment as it is, whatever it should have become."""
+        if name in self._half_restored:
+            return False
+        try:
+            ini = IniFile(os.path.join(path, "conf", "trac.ini"))
+            # Without what they say, pages may be open that were not.
+            _fault.refuse(_trac_named_files.inherited(ini.parser, ini.path))
+            with opened(environment_class()(path, ini.parser)) as environment:
+                self._servers.check(environment)
+                outdated = _trac_upgrade.is_outdated(environment, pages=False)
+                return not outdated and not _trac_faults.faults(environment)
+        except (Exception, SystemExit):  # noqa: BLE001, as above
+            return False
 
     # Creation
 
     def _create(self, path: str, spec: EnvironmentSpec, report: Report) -> None:
         options = spec.creation_options()
-        proposed = proposal(os.path.join(path, "conf", "trac.ini"), options)
+        file = os.path.join(path, "conf", "trac.ini")
+        proposed = proposal(file, options)
+        _fault.refuse(_trac_named_files.inherited(proposed, file))
         with opened(environment_class()(path, proposed, new=True)) as environment:
             check_options(environment, options)
-            _check_log(environment)
-            _trac_faults.refuse_new(_trac_faults.faults(environment, ask=False), (), ())
+            _fault.refuse(_trac_faults.faults(environment, ask=False, mended=True))
+            self._refuse_without_login(environment, spec, report)
             self._check_database(environment, spec, report)
             _check_aspects(environment, spec, _context(environment, report, self.check))
         repositories = _trac_repositories.for_new_environment(spec)
@@ -206,6 +206,16 @@ class Reconciler:
                     _trac_remove.clean_up(hidden, self.archive)
                 raise
         report.create(spec, repositories)
+
+    def _refuse_without_login(
+        self, environment: t.Any, spec: EnvironmentSpec, report: Report
+    ) -> None:
+        """Refuse an environment that takes no login, where Apache is going to ask for one."""
+        if spec.name in self._logins or EVERY in self._logins:
+            _fault.refuse(_trac_login.faults(environment))
+            clashes = _trac_login.clashes(environment)
+            if clashes:
+                _context(environment, report, self.check).warn(_fault.told(clashes))
 
     def _check_database(self, environment: t.Any, spec: EnvironmentSpec, report: Report) -> None:
         """Refuse a database that cannot be used, or is used already."""
@@ -267,15 +277,18 @@ class Reconciler:
         self._check_move(path, ini, spec, report)
         # The server knows the new password after the run, but not in check mode.
         proposed = ini.proposed(differing if self.check else {**differing, **login})
+        _fault.refuse(_trac_named_files.inherited(proposed, ini.path))
         with opened(environment_class()(path, proposed)) as environment:
             needed = {**ini.needed(environment, differing), **login}
             for complaint in _trac_plugins.complaints(environment):
                 _context(environment, report, self.check).warn(complaint)
             check_options(environment, spec.options)
-            _check_log(environment)
             self._servers.check(environment)
             outdated = _trac_upgrade.is_outdated(environment, spec.upgrade)
-            self._refuse_faults(environment, ini, spec, needed, ask=bool(needed) and not outdated)
+            _fault.refuse(_trac_faults.faults(environment, outdated, mended=True))
+            self._refuse_without_login(environment, spec, report)
+            for complaint in _trac_faults.unused_rules(environment, outdated):
+                _context(environment, report, self.check).warn(complaint)
             if not outdated:
                 context = _context(environment, report, self.check)
                 planned = _plan_aspects(environment, spec, context)
@@ -375,19 +388,6 @@ class Reconciler:
             if there[table] < count:
                 raise refuse(f"that has {there[table]} rows in {table}, instead of {count}")
         report.warnings.append(f"its database was {used} and is now {named}; the former stays")
-
-    @staticmethod
-    def _refuse_faults(
-        environment: t.Any, ini: IniFile, spec: EnvironmentSpec, needed: Wanted, ask: bool
-    ) -> None:
-        """Refuse what would make pages errors; what made them so before is told elsewhere."""
-        now = _trac_faults.faults(environment, ask)
-        before = now
-        if now and needed:
-            with opened(environment_class()(environment.path, ini.parser)) as unchanged:
-                before = _trac_faults.faults(unchanged, ask)
-        wanted = {(section, option_key(option)) for section, option in spec.options}
-        _trac_faults.refuse_new(now, before, wanted)
 
     def _make_directories(self, environment: t.Any, report: Report) -> None:
         for path in _missing_directories(environment):

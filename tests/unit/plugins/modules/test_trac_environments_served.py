@@ -13,7 +13,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import PROJECT, Host
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
+    PROJECT,
+    Child,
+    Host,
+)
 
 POLICIES = "DefaultWikiPolicy,DefaultTicketPolicy,DefaultPermissionPolicy,LegacyAttachmentPolicy"
 WITHOUT_WIKI = {"components": {"trac.wiki.*": "disabled"}}
@@ -143,18 +147,13 @@ def test_remedy_of_the_refusal_makes_a_site_that_answers(created: Host) -> None:
     assert status(created, "wiki/WikiStart") == "200"
 
 
-def test_environment_that_is_broken_already_is_refused_where_the_inventory_says_so(
-    created: Host,
-) -> None:
+def test_environment_that_is_broken_already_is_refused_until_it_is_mended(created: Host) -> None:
     write(created, "\n[components]\ntrac.wiki.* = disabled\n")
     assert status(created, "about") == "500"
-    report = created.one(config(**WITHOUT_WIKI))
-    assert "[components] trac.wiki.* = disabled switches off" in report["failure"]
-    # Somebody else's doing is told, and does not keep the rest from being done.
-    report = created.one({**PROJECT, "title": "Renamed"})
-    assert report["failure"] is None
-    assert any("[trac] permission_policies names Default" in each for each in report["warnings"])
-    assert created.ini()["project"]["name"] == "Renamed"
+    for document in (config(**WITHOUT_WIKI), {**PROJECT, "title": "Renamed"}):
+        report = created.one(document)
+        assert "[components] trac.wiki.* = disabled switches off" in report["failure"]
+        assert report["changes"] == []
     assert created.one(config(components={"trac.wiki.*": None}))["failure"] is None
     assert status(created, "about") == "200"
 
@@ -166,9 +165,8 @@ def test_policy_of_a_plugin_that_is_no_longer_enabled_is_refused(created: Host) 
         "trac": {"permission_policies": f"AuthzPolicy,{POLICIES}"},
         "authz_policy": {"authz_file": "authz"},
     }
-    # It names a file that is not there, and so answers nothing.
     report = created.one(config(**with_plugin))
-    assert "the policies in [trac] permission_policies do not answer" in report["failure"]
+    assert "/conf/authz does not exist" in report["failure"]
     (created.directory / "project" / "conf" / "authz").write_text("", encoding="utf-8")
     report = created.one(config(**with_plugin))
     assert report["failure"] is None, report
@@ -226,7 +224,7 @@ def test_what_stands_in_the_place_of_the_log_is_named(created: Host) -> None:
     path.unlink()
     path.symlink_to("/nowhere/log")
     report = created.one(PROJECT)
-    assert "there is no directory /nowhere/log: make it for the account" in report["failure"]
+    assert "Remedy: make the directory /nowhere/log for the account" in report["failure"]
     assert report["changes"] == []
 
 
@@ -239,3 +237,58 @@ def test_broken_plugin_explains_the_failure_of_its_own_environment_only(created:
     assert "broken" in reports["project"]["failure"]
     assert "NO_SUCH_ACTION" in reports["other"]["failure"]
     assert "broken" not in reports["other"]["failure"]
+
+
+STUCK = """
+from trac.core import Component, implements
+from trac.env import IEnvironmentSetupParticipant
+
+class Stuck(Component):
+    implements(IEnvironmentSetupParticipant)
+
+    def environment_created(self):
+        pass
+
+    def environment_needs_upgrade(self):
+        return self.env.path.endswith("stuck")
+
+    def upgrade_environment(self):
+        raise RuntimeError("the tables cannot be changed")
+"""
+
+
+def test_of_what_failed_it_is_told_whether_it_can_be_served_nevertheless(created: Host) -> None:
+    names = ("wrong", "broken", "stuck")
+    for name in names:
+        shutil.copytree(created.directory / "project", created.directory / name)
+    ini = created.ini_path("broken")
+    ini.write_text(ini.read_text("utf-8") + "[components]\ntrac.wiki.* = disabled\n", "utf-8")
+    plugins = created.directory / "stuck" / "plugins"
+    plugins.mkdir(exist_ok=True)
+    (plugins / "stuck.py").write_text(STUCK, "utf-8")
+    # One process for each environment: a plugin registers itself in all of it.
+    wrong = {"permissions": {"joe": ["NO_SUCH_PERMISSION"]}}
+    reports = {
+        each["report"]["name"]: each["report"]
+        for each in Child(
+            created.payload(
+                [
+                    PROJECT,
+                    {"name": "wrong", **wrong},
+                    {"name": "broken", **wrong},
+                    {"name": "stuck"},
+                    {"name": "new", **wrong},
+                ]
+            )
+        ).events()
+        if each["event"] == "report"
+    }
+    assert "the tables cannot be changed" in reports["stuck"]["failure"]
+    assert {name: report["servable"] for name, report in reports.items()} == {
+        "project": None,  # all is well
+        "wrong": True,
+        "broken": False,
+        "stuck": False,
+        "new": False,
+    }
+    assert reports["project"]["failure"] is None
