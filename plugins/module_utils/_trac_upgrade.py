@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _environment_links,
+    _mysql_charset,
     _old_attachments,
     _trac_archive,
     _trac_database,
@@ -64,7 +65,11 @@ class Outcome(t.NamedTuple):
 
 
 def is_outdated(environment: t.Any, pages: bool = True) -> bool:
-    """Whether Trac or a plugin wants an upgrade, or one was broken off; or the pages need one."""
+    """Whether Trac or a plugin wants an upgrade, or one was broken off; or the pages need one.
+
+    Fails where Trac would refuse the database only when it has begun.
+    """
+    _mysql_charset.check(environment)
     return (
         bool(environment.needs_upgrade())
         or os.path.exists(os.path.join(environment.path, _MARK))
@@ -150,6 +155,7 @@ def prepare(environment: t.Any, archive: str | None, report: Report, check: bool
         name = os.path.basename(environment.path)
         copy = _trac_archive.hot_copy(environment, name, archive, "-before-upgrade")
         report.archive = copy.path
+        report.warnings += _trac_archive.lacks(copy.left_out)
     return _wordings(environment)
 
 

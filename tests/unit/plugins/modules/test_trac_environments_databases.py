@@ -259,7 +259,7 @@ def test_nothing_is_removed_when_the_dump_is_cut_off(
     assert host.one(document(database))["created"]
     check = _trac_dump._check
 
-    def cut(name: str, tables: int) -> None:
+    def cut(name: str, tables: t.Collection[str]) -> None:
         path = pathlib.Path(name)
         text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         text = text[: len(text) // 2]
@@ -414,11 +414,11 @@ def test_an_old_environment_is_adopted(
     assert host.one({"name": path.name})["changes"] == []
 
 
-def work(host: Host, what: str, copies: Document) -> Document:
-    """One of the steps of an upgrade; returns what it says about the project."""
+def work(host: Host, what: str, copies: Document, name: str = "project") -> Document:
+    """One of the steps of an upgrade; returns what it says about the environment."""
     payload = {
         "work": what,
-        "names": ["project"],
+        "names": [name],
         "directory": str(host.directory),
         "archive": str(host.archive),
         "live_plugins": None,
