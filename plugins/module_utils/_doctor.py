@@ -58,6 +58,7 @@ _OF_TRAC = (
     "database",
     "database_integrity",
     "database_version",
+    "reports",
     "attachments",
     "plugins",
 )

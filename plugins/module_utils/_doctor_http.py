@@ -401,7 +401,7 @@ def judge_logins_taken(
     """Whether Trac takes the logins that Apache asks for, which no answer of Apache's tells."""
     results = []
     for site in sites:
-        authentication = site.get("authentication")
+        authentication = site.get("authentication") or {}
         for name in served(site, list(facts)) if authentication else ():
             known = facts.get(name, {})
             found = known.get("no_login") or []

@@ -43,6 +43,7 @@ CHECKS: dict[str, str] = {
     "database": "The databases answer",
     "database_integrity": "SQLite's files are sound",
     "database_version": "No environment needs an upgrade",
+    "reports": "The databases take the SQL of all reports",
     "attachments": "Each attachment has its file",
     "plugins": "All plugins load",
     "connections": "The database servers have enough connections",

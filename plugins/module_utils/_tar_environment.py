@@ -141,6 +141,19 @@ def _copy(source: t.IO[bytes], target: t.IO[bytes] | None) -> bytes:
             target.write(block)
 
 
+def unpack_one(file: t.IO[bytes], name: str, target: str) -> None:
+    """Unpack one member, a file, as a new file; of the others nothing is written."""
+    try:
+        for member, content in _members(file):
+            if member.name == name and content is not None:
+                with open(target, "xb") as found:
+                    _copy(content, found)
+                return
+    except _DAMAGED as e:
+        raise ArchiveFailure(f"the archive is damaged ({e})") from e
+    raise ArchiveFailure(f"the archive holds no file {name!r}")
+
+
 def unpack(file: t.IO[bytes], name: str, target: str, size: int) -> None:
     """Unpack the directory of this name as a new one, whose files have so many bytes at most."""
     try:

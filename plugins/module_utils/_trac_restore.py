@@ -14,6 +14,7 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import tempfile
 import time
 import typing as t
 
@@ -31,6 +32,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_database,
     _trac_dump,
     _trac_processes,
+    _trac_reports,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     DATABASE,
@@ -83,6 +85,7 @@ class Restorer:
         self.directory: str = payload["directory"]
         self.archive: str | None = payload["archive"]
         self.overwrite: bool = payload["overwrite"]
+        self.mend: bool = payload["mend"]
         self.check: bool = payload["check"]
 
     def restore(self, item: Item) -> Report:
@@ -137,15 +140,37 @@ class Restorer:
             )
 
     def _predict(self, item: Item, path: str, there: bool, report: Report) -> None:
+        mended: list[str] = []
         with os.fdopen(item.file, "rb") as file:
             _restore_faults.predict(file, item.manifest["name"], path)
-        if item.database and _scheme(item.database) != "sqlite":
-            nowhere = os.path.join(self.directory, item.name)
-            parser = proposal(os.path.join(nowhere, "conf", "trac.ini"), {DATABASE: item.database})
-            with opened(environment_class()(nowhere, parser, new=True)) as environment:
-                self.check_target(environment)
+            if item.database and _scheme(item.database) != "sqlite":
+                nowhere = os.path.join(self.directory, item.name)
+                options = {DATABASE: item.database}
+                parser = proposal(os.path.join(nowhere, "conf", "trac.ini"), options)
+                with opened(environment_class()(nowhere, parser, new=True)) as environment:
+                    self.check_target(environment)
+                    if item.kind == "sqlite":
+                        mended = self._predict_move(item, file, environment, report)
         _note(item, item.database, there, report)
+        for words in mended:
+            report.change(words, [], [])
         _warn(item.manifest, report)
+
+    def _predict_move(
+        self, item: Item, file: t.IO[bytes], environment: t.Any, report: Report
+    ) -> list[str]:
+        """Look at the values that would move; returns what would be mended, in words."""
+        with tempfile.TemporaryDirectory() as scratch:
+            try:
+                _trac_backup.check_room(scratch, item.manifest["bytes"], "the database")
+            except EnvironmentFailure as e:
+                report.warnings.append(f"its values were not looked at in check mode: {e}")
+                return []
+            database = os.path.join(scratch, "trac.db")
+            inside = f"{item.manifest['name']}/{item.manifest['database']['file']}"
+            file.seek(0)
+            _tar_environment.unpack_one(file, inside, database)
+            return _trac_convert.predict(database, _trac_convert.target(environment), self.mend)
 
     def check_target(self, environment: t.Any) -> bool:
         """Refuse a database that cannot be used; returns whether it holds anything."""
@@ -180,6 +205,8 @@ class Restorer:
             place = _Place(self, item, path, there, holder, new, ini, report)
             uri = place.prepare()
             _note(item, uri if item.database else None, there, report)
+            for words in place.mended:
+                report.change(words, [], [])
             _warn(item.manifest, report)
             # Trac looks at the time of trac.ini to see that it is another one.
             os.utime(ini.path)
@@ -212,6 +239,7 @@ class _Place:
         self.ini = ini
         self.report = report
         self.kept: _trac_archive.Copy | None = None
+        self.mended: list[str] = []  # in words
         self.rows: dict[str, int] = item.manifest["rows"]
 
     @property
@@ -242,9 +270,13 @@ class _Place:
         with opened(environment_class()(self.new, parser)) as environment:
             full = self.restorer.check_target(environment)
             self._check_schema(environment)
+            if self.item.kind == "sqlite":
+                self._make_movable(environment)
             self._keep()
             dump = self._keep_database(environment) if full else None
             self._fill(environment, uri, dump)
+            if self.item.kind == "sqlite":
+                self.report.warnings += _trac_reports.words_of_move(environment)
         if uri != current:
             self.ini.write({DATABASE: uri})
         os.unlink(self._file)
@@ -252,6 +284,23 @@ class _Place:
             with contextlib.suppress(OSError):
                 os.rmdir(os.path.dirname(self._file))
         return uri
+
+    def _make_movable(self, environment: t.Any) -> None:
+        """Refuse what cannot be moved to the server of an environment; nothing is made there."""
+        # Trac is going to read what was unpacked, not what is where the backup comes from.
+        own = f"sqlite:{os.path.relpath(self._file, self.new)}"
+        if self.ini.current(DATABASE) != own:
+            self.ini.write({DATABASE: own})
+        prepared = _trac_convert.prepare(
+            self.new,
+            self._file,
+            _trac_convert.target(environment),
+            os.path.join(self.holder, "empty"),
+            self.restorer.mend,
+        )
+        self.ini = IniFile(self.ini.path)  # which an upgrade may have changed
+        self.mended = prepared.mended
+        self.report.warnings += prepared.left
 
     def _check_sqlite(self) -> None:
         if os.path.islink(self._file) or not os.path.isfile(self._file):

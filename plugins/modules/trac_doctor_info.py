@@ -49,6 +49,7 @@ options:
       - database
       - database_integrity
       - database_version
+      - reports
       - attachments
       - plugins
       - connections

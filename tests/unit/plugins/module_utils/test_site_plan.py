@@ -245,15 +245,11 @@ def test_a_second_page_tells_what_a_closed_start_page_hides() -> None:
         "site root, environment two": "http://127.0.0.1/about",
         "site in, environment two": "http://127.0.0.1/in/about",
     }
-    second = _http_check.Check(
-        **{
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in seconds["site in, environment two, about Trac"].items()
-        }
-    )
+    status = tuple(seconds["site in, environment two, about Trac"]["status"])
+    second = _http_check.Check("second", urls["site in, environment two"], status=status)
     passed = {
-        status: not _http_check.judge(second, _http_check.Answer(status, b"<title>x</title>"))
-        for status in (200, 401, 403, 404, 500, 502)
+        each: not _http_check.judge(second, _http_check.Answer(each, b"<title>x</title>"))
+        for each in (200, 401, 403, 404, 500, 502)
     }
     assert passed == {200: True, 401: False, 403: True, 404: True, 500: False, 502: False}
 

@@ -175,6 +175,7 @@ def restore_payload(station: BackupHost, name: str, file: str, overwrite: bool =
         "directory": str(station.directory),
         "archive": str(station.archive),
         "overwrite": overwrite,
+        "mend": False,
         "check": False,
         "items": [[name, os.open(file, os.O_RDONLY), manifest, None]],
     }
