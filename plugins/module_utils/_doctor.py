@@ -53,7 +53,14 @@ _LEAST_SECONDS = 5  # for what comes late
 # What the worker says, and what is needed for it.
 _OF_RUNTIME = (*_doctor_runtime.CHECKS, "trac_import")
 _OF_FILES = ("environments", "environment_files", "trac_ini")
-_OF_TRAC = ("trac_ini", "database", "database_integrity", "database_version", "plugins")
+_OF_TRAC = (
+    "trac_ini",
+    "database",
+    "database_integrity",
+    "database_version",
+    "plugins",
+    "repositories",
+)
 _OF_SITES = (
     "site_access",
     "site_answers",

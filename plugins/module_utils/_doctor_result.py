@@ -44,6 +44,7 @@ CHECKS: dict[str, str] = {
     "database_integrity": "SQLite's files are sound",
     "database_version": "No environment needs an upgrade",
     "plugins": "All plugins load",
+    "repositories": "The repositories are there, and can be read",
     "connections": "The database servers have enough connections",
     "hello_world": "The hello-world answers",
     "site_access": "Apache lets requests reach the scripts",

@@ -11,6 +11,7 @@ import signal
 import time
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _runtime_bindings
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
 )
@@ -28,6 +29,9 @@ _NAMES_SHOWN = 5
 # Seconds. PostgreSQL's own limit, which the worker is started with, is shorter.
 _PATIENCE = 15
 _LONG = 5
+
+
+_NO_DRIVER = "Its driver is not installed. Remedy: "
 
 
 class Unreachable(EnvironmentFailure):
@@ -48,9 +52,15 @@ def check_driver(environment: t.Any) -> None:
         connector = DatabaseManager(environment).get_connector()[0]
     except TracError as e:
         why = reason(e, environment.path)
-        raise NoDriver(f"[trac] database: {why} (is its driver installed?)") from e
+        remedy = _runtime_bindings.remedy(_kind(environment))
+        raise NoDriver(f"[trac] database: {why}" + (f" {_NO_DRIVER}{remedy}" if remedy else "")) from e
     if isinstance(connector, mysql_backend.MySQLConnector) and mysql_backend.pymysql is None:
-        raise NoDriver("[trac] database: its driver PyMySQL is not installed")
+        why = "its driver PyMySQL is not installed."
+        raise NoDriver(f"[trac] database: {why} Remedy: {_runtime_bindings.remedy('mysql')}")
+
+
+def _kind(environment: t.Any) -> str:
+    return str(environment.config.get("trac", "database")).partition(":")[0]
 
 
 def sqlite_file(environment: t.Any) -> str | None:

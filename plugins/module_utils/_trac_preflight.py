@@ -20,6 +20,8 @@ import typing as t
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _restore_mark,
     _secrets,
+    _trac_database,
+    _trac_findings,
     _trac_open,
     _trac_upgrade,
 )
@@ -105,17 +107,27 @@ def found_environments(directory: str) -> list[str]:
 
 def _look(path: str, kind: t.Any, holder: str | None) -> Document:
     """One environment. Trac reads trac.ini into memory only, so that nothing can save it."""
-    seen: Document = {"components": [], "broken": {}, "outdated": False, "failure": None}
+    seen: Document = {
+        "components": [],
+        "broken": {},
+        "outdated": False,
+        "failure": None,
+        "warnings": [],
+    }
     if holder is not None:  # nothing may upgrade what does not fit together
         seen["failure"] = _restore_mark.problem(path, holder)
         return seen
     redact: t.Callable[[str], str] = str
     try:
         redact = redactor_of(path).redact
-        parser = IniFile(os.path.join(path, "conf", "trac.ini")).parser
-        with _trac_open.opened(kind(path, parser)) as environment:
+        ini = IniFile(os.path.join(path, "conf", "trac.ini"))
+        with _trac_open.opened(kind(path, ini.parser)) as environment:
             _look_at_components(environment, path, seen)
+            _trac_database.check_driver(environment)
             seen["outdated"] = _trac_upgrade.is_outdated(environment)
+            _trac_findings.refuse_opening(environment)
+            found = _trac_findings.findings(environment, ini)
+            seen["warnings"] = [redact(finding.words) for finding in found]
     # Whatever a plugin or a database driver raises is the answer.
     except (Exception, SystemExit) as e:  # noqa: BLE001
         seen["failure"] = redact(_trac_open.reason(e, path))

@@ -14,6 +14,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _secrets,
     _trac_database,
     _trac_faults,
+    _trac_findings,
     _trac_permissions,
     _trac_plugins,
     _trac_remove,
@@ -269,12 +270,15 @@ class Reconciler:
         proposed = ini.proposed(differing if self.check else {**differing, **login})
         with opened(environment_class()(path, proposed)) as environment:
             needed = {**ini.needed(environment, differing), **login}
-            for complaint in _trac_plugins.complaints(environment):
+            for complaint in _trac_plugins.failed(environment):
                 _context(environment, report, self.check).warn(complaint)
             check_options(environment, spec.options)
             _check_log(environment)
+            _trac_database.check_driver(environment)
             self._servers.check(environment)
             outdated = _trac_upgrade.is_outdated(environment, spec.upgrade)
+            if self.check or not (outdated and spec.upgrade):  # else it is looked at again
+                self._warn(environment, ini, differing, spec, report)
             self._refuse_faults(environment, ini, spec, needed, ask=bool(needed) and not outdated)
             if not outdated:
                 context = _context(environment, report, self.check)
@@ -292,6 +296,7 @@ class Reconciler:
                     f"the environment needs to be upgraded; run as {account_name(os.geteuid())}: "
                     f"trac-admin {path} upgrade"
                 )
+            _trac_findings.refuse_opening(environment)
             wordings = _trac_upgrade.prepare(environment, self.archive, report, self.check)
             if _trac_upgrade.is_of_python_2(environment):
                 report.warnings += [
@@ -310,6 +315,20 @@ class Reconciler:
         for wording in wordings:
             report.change(*wording)
         return False
+
+    def _warn(
+        self,
+        environment: t.Any,
+        ini: IniFile,
+        wanted: Wanted,
+        spec: EnvironmentSpec,
+        report: Report,
+    ) -> None:
+        """Name what is not as it was."""
+        context = _context(environment, report, self.check)
+        managed = {repository["name"] for repository in spec.repositories}
+        for finding in _trac_findings.findings(environment, ini, wanted, managed):
+            context.warn(finding.words)
 
     @staticmethod
     def _predict_after_upgrade(environment: t.Any, spec: EnvironmentSpec, report: Report) -> None:

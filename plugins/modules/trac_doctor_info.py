@@ -50,6 +50,7 @@ options:
       - database_integrity
       - database_version
       - plugins
+      - repositories
       - connections
       - hello_world
       - site_access

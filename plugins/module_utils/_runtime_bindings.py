@@ -1,0 +1,27 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say how what Trac reads databases and repositories with comes to be installed."""
+
+from __future__ import annotations
+
+# By the name that Trac has for them: that of trac_runtime_bindings, and where the inventory says
+# that it is needed when that variable is left out.
+_DATABASE = "database of the environment, or the group trac_database"
+_BINDINGS = {
+    "postgres": ("postgresql", _DATABASE),
+    "mysql": ("mysql", _DATABASE),
+    "git": ("git", "repositories of the environment"),
+    "svn": ("subversion", "repositories of the environment"),
+}
+
+
+def remedy(kind: str) -> str | None:
+    """How to have it installed; None for what role trac_runtime does not know."""
+    if kind not in _BINDINGS:
+        return None
+    binding, source = _BINDINGS[kind]
+    return (
+        f"have role trac_runtime install it: {binding} in trac_runtime_bindings, which is taken "
+        f"from {source}, where it is left out"
+    )

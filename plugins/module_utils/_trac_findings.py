@@ -1,0 +1,96 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that people should know about an environment: said alike by a run, by a restore, by what an
+upgrade tries first, and by the doctor."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _trac_needs,
+    _trac_plugins,
+    _trac_templates,
+    _upgrade_options,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
+    EnvironmentFailure,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._finding import Finding
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import IniFile, Wanted
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
+    environment_class,
+    opened,
+    reason,
+)
+
+_FIRST_WITH_AUTHZ_POLICY = 22  # versions of databases: Trac 0.11 has 21
+
+
+def findings(
+    environment: t.Any,
+    ini: IniFile,
+    wanted: Wanted | None = None,
+    managed: t.Container[str] = (),
+    ask: bool = True,
+) -> list[Finding]:
+    """What is not as it was, of an environment that is open; as it will be after its upgrade.
+
+    :param wanted: options that are going to be written
+    :param managed: names of repositories that the inventory takes care of
+    :param ask: whether its database can be asked
+    """
+    version = _upgrade_options.LATEST
+    if ask:
+        version = _upgrade_options.database_version(environment)
+    coming = _upgrade_options.predicted(environment, version)
+    if not coming:
+        return list(_found(environment, version, managed, ask))
+    parser = ini.proposed({**(wanted or {}), **coming})
+    with opened(environment_class()(environment.path, parser)) as upgraded:
+        return list(_found(upgraded, _upgrade_options.LATEST, managed, ask))
+
+
+def _found(
+    environment: t.Any, version: int, managed: t.Container[str], ask: bool
+) -> t.Iterator[Finding]:
+    for part in (
+        lambda: _trac_plugins.findings(environment),
+        lambda: _templates(environment),
+        lambda: _trac_needs.findings(environment, version, managed, ask),
+    ):
+        # What plugins and old options bring must not stop the others from being looked at.
+        try:
+            yield from part()
+        except Exception as e:  # noqa: BLE001
+            why = reason(e, environment.path)
+            yield Finding("plugins", f"not everything could be looked at ({why})", "correct that")
+
+
+def _templates(environment: t.Any) -> t.Iterator[Finding]:
+    for template in _trac_templates.unfit(environment):
+        yield Finding("plugins", template.seen, template.remedy)
+
+
+def refuse_opening(environment: t.Any) -> None:
+    """Refuse an upgrade after which everybody could read what only some could before.
+
+    Trac 0.11 applies [trac] authz_file by itself; every later one needs a policy for it, which no
+    upgrade adds.
+    """
+    if _upgrade_options.database_version(environment) >= _FIRST_WITH_AUTHZ_POLICY:
+        return
+    policies = environment.config.getlist("trac", "permission_policies")
+    if not _trac_needs.is_authz_ignored(environment, policies):
+        return
+    file = environment.config.get("trac", "authz_file")
+    raise EnvironmentFailure(
+        f"[trac] authz_file keeps parts of its repository from people ({os.path.basename(file)}), "
+        "which Trac 0.11 did by itself; after the upgrade nothing would read that file, and "
+        "whoever has BROWSER_VIEW and FILE_VIEW would see everything. Remedy: config: {trac: "
+        "{permission_policies: 'AuthzSourcePolicy, DefaultWikiPolicy, DefaultTicketPolicy, "
+        "DefaultPermissionPolicy, LegacyAttachmentPolicy'}}, or, where that is not needed any "
+        "more, config: {trac: {authz_file: null}}"
+    )
