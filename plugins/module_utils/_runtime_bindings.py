@@ -7,21 +7,25 @@ from __future__ import annotations
 
 # By the name that Trac has for them: that of trac_runtime_bindings, and where the inventory says
 # that it is needed when that variable is left out.
-_DATABASE = "database of the environment, or the group trac_database"
+_DATABASE = "`database` of the environments, or the group trac_database,"
+_REPOSITORIES = "`repositories` of the environments"
 _BINDINGS = {
     "postgres": ("postgresql", _DATABASE),
     "mysql": ("mysql", _DATABASE),
-    "git": ("git", "repositories of the environment"),
-    "svn": ("subversion", "repositories of the environment"),
+    "git": ("git", _REPOSITORIES),
+    "svn": ("subversion", _REPOSITORIES),
 }
 
 
-def remedy(kind: str) -> str | None:
-    """How to have it installed; None for what role trac_runtime does not know."""
-    if kind not in _BINDINGS:
-        return None
+def is_known(kind: str) -> bool:
+    """Whether role trac_runtime can install it."""
+    return kind in _BINDINGS
+
+
+def remedy(kind: str) -> str:
+    """How to have it installed."""
     binding, source = _BINDINGS[kind]
     return (
-        f"have role trac_runtime install it: {binding} in trac_runtime_bindings, which is taken "
-        f"from {source}, where it is left out"
+        f"have role trac_runtime install it: {binding} in trac_runtime_bindings, which follows "
+        f"from {source} in the inventory where it is left out"
     )

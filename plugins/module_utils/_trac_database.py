@@ -31,9 +31,6 @@ _PATIENCE = 15
 _LONG = 5
 
 
-_NO_DRIVER = "Its driver is not installed. Remedy: "
-
-
 class Unreachable(EnvironmentFailure):
     """The database cannot be connected to."""
 
@@ -52,15 +49,13 @@ def check_driver(environment: t.Any) -> None:
         connector = DatabaseManager(environment).get_connector()[0]
     except TracError as e:
         why = reason(e, environment.path)
-        remedy = _runtime_bindings.remedy(_kind(environment))
-        raise NoDriver(f"[trac] database: {why}" + (f" {_NO_DRIVER}{remedy}" if remedy else "")) from e
+        kind = str(environment.config.get("trac", "database")).partition(":")[0]
+        if _runtime_bindings.is_known(kind):
+            why = f"its driver is not installed ({why}). Remedy: {_runtime_bindings.remedy(kind)}"
+        raise NoDriver(f"[trac] database: {why}") from e
     if isinstance(connector, mysql_backend.MySQLConnector) and mysql_backend.pymysql is None:
         why = "its driver PyMySQL is not installed."
         raise NoDriver(f"[trac] database: {why} Remedy: {_runtime_bindings.remedy('mysql')}")
-
-
-def _kind(environment: t.Any) -> str:
-    return str(environment.config.get("trac", "database")).partition(":")[0]
 
 
 def sqlite_file(environment: t.Any) -> str | None:

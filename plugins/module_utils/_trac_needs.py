@@ -11,6 +11,7 @@ answers with an error, or with less than before, to whoever asks for a repositor
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import typing as t
@@ -105,17 +106,23 @@ def _repositories_of(
 
     manager = RepositoryManager(environment)
     registered = dict(_registered(environment)) if ask else {}
-    known = {**registered, **dict(manager.get_repositories())}
-    absent: dict[str, list[str]] = {}
+    known = {**dict(manager.get_repositories()), **registered}
+    of_kind: dict[str, list[str]] = {}
     for name, entry in sorted(known.items()):
         directory = entry.get("dir")
         if name in managed or "alias" in entry or not directory:
             continue
         path = os.path.normpath(os.path.join(environment.path, directory))
         kind = str(entry.get("type") or manager.default_repository_type)
-        absent.setdefault(kind, []).append(label(name))
-        yield from _directory(name, kind, path)
-    for kind, names in sorted(absent.items()):
+        of_kind.setdefault(kind, []).append(label(name))
+        # What trac.ini says counts no less than Trac's table, so it has to be corrected there.
+        entry = f"config: {{repositories: {{{name}.dir: DIRECTORY}}}}"
+        if name in registered:
+            entry = (
+                f"repositories: [{{name: {name or '(default)'}, type: {kind}, dir: DIRECTORY}}]"
+            )
+        yield from _directory(f"{label(name)} of the type {kind}", kind, path, entry)
+    for kind, names in sorted(of_kind.items()):
         yield from _connector(environment, manager, kind, ", ".join(names))
 
 
@@ -129,9 +136,8 @@ def _registered(environment: t.Any) -> t.Iterable[tuple[str, t.Any]]:
     return []
 
 
-def _directory(name: str, kind: str, path: str) -> t.Iterator[Finding]:
-    where = f"the repository {label(name)} of the type {kind} is at {path}"
-    entry = f"repositories: [{{name: {name or '(default)'!r}, type: {kind}, dir: DIRECTORY}}]"
+def _directory(which: str, kind: str, path: str, entry: str) -> t.Iterator[Finding]:
+    where = f"the repository {which} is at {path}"
     if not os.path.lexists(path):
         parent = path
         while not os.path.isdir(parent):
@@ -142,7 +148,7 @@ def _directory(name: str, kind: str, path: str) -> t.Iterator[Finding]:
         yield Finding(
             "repositories",
             f"{where}, and there is nothing (a disk that is not mounted, another host?)",
-            f"put it there, or say where it is now by {entry}",
+            f"put it there, or say where it is now ({entry})",
         )
     elif not os.access(path, os.R_OK | os.X_OK):
         yield _closed(where, path)
@@ -150,7 +156,7 @@ def _directory(name: str, kind: str, path: str) -> t.Iterator[Finding]:
         yield Finding(
             "repositories",
             f"{where}, and that is no repository of this type",
-            f"correct it by {entry}",
+            f"correct it ({entry})",
         )
 
 
@@ -179,19 +185,27 @@ def _connector(environment: t.Any, manager: t.Any, kind: str, names: str) -> t.I
             if component
             else "have trac_runtime_plugins install the plugin for them, and enable it",
         )
-    elif family == "svn" and supported[kind] < 0:
+    if family == "svn" and (supported.get(kind, -1) < 0 and not _has_bindings()):
         yield Finding(
             "repositories",
             f"{whose} cannot be read: Subversion's bindings for Python (svn) are not installed",
             _runtime_bindings.remedy("svn"),
         )
-    elif family == "git":
-        program = environment.config.get("git", "git_bin") or "git"
-        if shutil.which(program) is None:
-            yield Finding(
-                "repositories",
-                f"{whose} cannot be read: there is no program {program}"
-                + (" ([git] git_bin)" if program != "git" else ""),
-                _runtime_bindings.remedy("git")
-                + ("" if program == "git" else ", and config: {git: {git_bin: null}}"),
+    program = environment.config.get("git", "git_bin") or "git"
+    if family == "git" and shutil.which(program) is None:
+        own = program != "git"
+        yield Finding(
+            "repositories",
+            f"{whose} cannot be read: there is no program {program}"
+            + (" ([git] git_bin)" if own else ""),
+            (
+                "config: {git: {git_bin: null}} for that of the distribution, and "
+                if own
+                else ""
             )
+            + _runtime_bindings.remedy("git"),
+        )
+
+
+def _has_bindings() -> bool:
+    return importlib.util.find_spec("svn") is not None
