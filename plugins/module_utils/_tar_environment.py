@@ -153,6 +153,17 @@ def unpack(file: t.IO[bytes], name: str, target: str, size: int) -> None:
         raise ArchiveFailure(f"the archive is damaged ({e})") from e
 
 
+def content_of(file: t.IO[bytes], member: str, largest: int) -> bytes | None:
+    """What one file of a packed directory holds; None where there is none, or a larger one."""
+    try:
+        for found, content in _members(file):
+            if found.name == member and content is not None and found.size <= largest:
+                return content.read()
+    except (*_DAMAGED, OSError) as e:
+        raise ArchiveFailure(f"the archive is damaged ({e})") from e
+    return None
+
+
 class _Unpacking:
     """Unpacks one directory."""
 

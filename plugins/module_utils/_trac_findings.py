@@ -6,10 +6,12 @@ upgrade tries first, and by the doctor."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _trac_faults,
     _trac_needs,
     _trac_plugins,
     _trac_templates,
@@ -29,28 +31,43 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
 _FIRST_WITH_AUTHZ_POLICY = 22  # versions of databases: Trac 0.11 has 21
 
 
-def findings(
-    environment: t.Any,
-    ini: IniFile,
-    wanted: Wanted | None = None,
-    managed: t.Container[str] = (),
-    ask: bool = True,
-) -> list[Finding]:
-    """What is not as it was, of an environment that is open; as it will be after its upgrade.
+def words(
+    environment: t.Any, ini: IniFile, wanted: Wanted | None = None, managed: t.Container[str] = ()
+) -> list[str]:
+    """All that is not as it was, as warnings; of an outdated environment, after its upgrade.
 
     :param wanted: options that are going to be written
     :param managed: names of repositories that the inventory takes care of
+    """
+    with _as_upgraded(environment, ini, wanted, ask=True) as (upgraded, version):
+        found = [each.words for each in _found(upgraded, version, managed, ask=True)]
+        return [*found, *_trac_faults.unused_rules(upgraded)]
+
+
+def findings(environment: t.Any, ini: IniFile, ask: bool = True) -> list[Finding]:
+    """The same for the doctor, which looks for unused rules by itself.
+
     :param ask: whether its database can be asked
     """
+    with _as_upgraded(environment, ini, None, ask) as (upgraded, version):
+        return list(_found(upgraded, version, (), ask))
+
+
+@contextlib.contextmanager
+def _as_upgraded(
+    environment: t.Any, ini: IniFile, wanted: Wanted | None, ask: bool
+) -> t.Iterator[tuple[t.Any, int]]:
+    """An environment, or what it will be with the trac.ini that its upgrade is going to write."""
     version = _upgrade_options.LATEST
     if ask:
         version = _upgrade_options.database_version(environment)
     coming = _upgrade_options.predicted(environment, version)
     if not coming:
-        return list(_found(environment, version, managed, ask))
+        yield environment, version
+        return
     parser = ini.proposed({**(wanted or {}), **coming})
     with opened(environment_class()(environment.path, parser)) as upgraded:
-        return list(_found(upgraded, _upgrade_options.LATEST, managed, ask))
+        yield upgraded, _upgrade_options.LATEST
 
 
 def _found(

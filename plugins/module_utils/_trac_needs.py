@@ -48,7 +48,6 @@ def findings(
     :param ask: whether its database can be asked
     """
     yield from _moved_options(environment, version)
-    yield from _ignored_authz(environment)
     yield from _repositories_of(environment, managed, ask)
 
 
@@ -82,18 +81,6 @@ def is_authz_ignored(environment: t.Any, policies: t.Container[str]) -> bool:
     config = environment.config
     file = config.get("svn", "authz_file") or config.get("trac", "authz_file")
     return bool(file) and "AuthzSourcePolicy" not in policies
-
-
-def _ignored_authz(environment: t.Any) -> t.Iterator[Finding]:
-    policies = environment.config.getlist("trac", "permission_policies")
-    file = environment.config.get("svn", "authz_file")
-    if file and is_authz_ignored(environment, policies):
-        yield Finding(
-            "repositories",
-            f"[svn] authz_file names {file}, which nothing reads, so that whoever has BROWSER_VIEW "
-            "and FILE_VIEW sees all paths of its repositories",
-            "put AuthzSourcePolicy first in [trac] permission_policies, or take the option away",
-        )
 
 
 # Repositories

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _plugin_files
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _plugin_files, _trac_faults
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._finding import Finding
 
 # Components that have moved, by the first words of their names.
@@ -83,6 +83,8 @@ def _missing_choices(environment: t.Any) -> t.Iterator[Finding]:
             continue
         if not environment.config.has_option(section, name, defaults=False):
             continue
+        if (section, name) in _trac_faults.NAMING:
+            continue  # which is a fault, and no warning
         chosen = environment.config.getlist(section, name)
         missing = [each for each in chosen if each not in enabled]
         if missing:

@@ -18,10 +18,13 @@ import sys
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _fault,
     _restore_mark,
     _secrets,
     _trac_database,
+    _trac_faults,
     _trac_findings,
+    _trac_named_files,
     _trac_open,
     _trac_upgrade,
 )
@@ -121,13 +124,14 @@ def _look(path: str, kind: t.Any, holder: str | None) -> Document:
     try:
         redact = redactor_of(path).redact
         ini = IniFile(os.path.join(path, "conf", "trac.ini"))
+        _fault.refuse(_trac_named_files.inherited(ini.parser, ini.path), "")
         with _trac_open.opened(kind(path, ini.parser)) as environment:
             _look_at_components(environment, path, seen)
             _trac_database.check_driver(environment)
             seen["outdated"] = _trac_upgrade.is_outdated(environment)
+            seen["warnings"] = [redact(words) for words in _trac_findings.words(environment, ini)]
             _trac_findings.refuse_opening(environment)
-            found = _trac_findings.findings(environment, ini)
-            seen["warnings"] = [redact(finding.words) for finding in found]
+            _fault.refuse(_trac_faults.faults(environment, seen["outdated"]), "")
     # Whatever a plugin or a database driver raises is the answer.
     except (Exception, SystemExit) as e:  # noqa: BLE001
         seen["failure"] = redact(_trac_open.reason(e, path))

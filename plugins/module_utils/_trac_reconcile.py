@@ -9,12 +9,14 @@ import os
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _regular_file,
+    _fault,
     _restore_mark,
     _secrets,
     _trac_database,
     _trac_faults,
     _trac_findings,
+    _trac_log,
+    _trac_named_files,
     _trac_permissions,
     _trac_plugins,
     _trac_remove,
@@ -33,7 +35,6 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec im
     exists,
     leftovers,
 )
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._ini_edit import option_key
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import (
     IniFile,
     Wanted,
@@ -43,7 +44,6 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import (
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
     account_name,
     environment_class,
-    no_access,
     opened,
     reason,
 )
@@ -100,34 +100,6 @@ def _apply_aspects(
             yield from changes
 
 
-def _check_log(environment: t.Any) -> None:
-    """Refuse a log file that Trac could not open, which it does before anything else."""
-    if environment.log_type != "file":
-        return
-    path = environment.log_file_path
-    directory = os.path.dirname(path)
-    if os.path.isdir(path):
-        raise EnvironmentFailure(f"[logging] log_file is {path}, which is a directory")
-    if os.path.exists(path):
-        _regular_file.look(path)  # a page would wait for somebody to read a pipe
-        if not os.access(path, os.W_OK):
-            raise EnvironmentFailure(no_access(path, environment.path))
-    elif os.path.isdir(directory):
-        if not os.access(directory, os.W_OK | os.X_OK):
-            raise EnvironmentFailure(no_access(directory, environment.path))
-    elif not _is_inside(directory, environment.path):
-        raise EnvironmentFailure(
-            f"[logging] log_file is {path}, and there is no directory {directory}: make it for the "
-            f"account {account_name(os.geteuid())}, or name a file in the environment's own "
-            "directory log (log_file: trac.log)"
-        )
-
-
-def _is_inside(path: str, directory: str) -> bool:
-    """Links followed, as Trac does with the directories of an environment."""
-    return os.path.realpath(path).startswith(os.path.join(os.path.realpath(directory), ""))
-
-
 def _missing_directories(environment: t.Any) -> list[str]:
     """What an environment has to have and Trac makes only with it; copies may lose what is empty.
 
@@ -137,7 +109,7 @@ def _missing_directories(environment: t.Any) -> list[str]:
     needed = [environment.log_dir, environment.plugins_dir]
     if environment.log_type == "file":
         needed.append(os.path.dirname(environment.log_file_path))
-    inside = [path for path in needed if _is_inside(path, environment.path)]
+    inside = [path for path in needed if _trac_log.is_inside(path, environment.path)]
     return [path for path in dict.fromkeys(inside) if not os.path.isdir(path)]
 
 
@@ -189,11 +161,12 @@ class Reconciler:
 
     def _create(self, path: str, spec: EnvironmentSpec, report: Report) -> None:
         options = spec.creation_options()
-        proposed = proposal(os.path.join(path, "conf", "trac.ini"), options)
+        file = os.path.join(path, "conf", "trac.ini")
+        proposed = proposal(file, options)
+        _fault.refuse(_trac_named_files.inherited(proposed, file))
         with opened(environment_class()(path, proposed, new=True)) as environment:
             check_options(environment, options)
-            _check_log(environment)
-            _trac_faults.refuse_new(_trac_faults.faults(environment, ask=False), (), ())
+            _fault.refuse(_trac_faults.faults(environment, ask=False, mended=True))
             self._check_database(environment, spec, report)
             _check_aspects(environment, spec, _context(environment, report, self.check))
         repositories = _trac_repositories.for_new_environment(spec)
@@ -268,18 +241,18 @@ class Reconciler:
         self._check_move(path, ini, spec, report)
         # The server knows the new password after the run, but not in check mode.
         proposed = ini.proposed(differing if self.check else {**differing, **login})
+        _fault.refuse(_trac_named_files.inherited(proposed, ini.path))
         with opened(environment_class()(path, proposed)) as environment:
             needed = {**ini.needed(environment, differing), **login}
             for complaint in _trac_plugins.failed(environment):
                 _context(environment, report, self.check).warn(complaint)
             check_options(environment, spec.options)
-            _check_log(environment)
             _trac_database.check_driver(environment)
             self._servers.check(environment)
             outdated = _trac_upgrade.is_outdated(environment, spec.upgrade)
             if self.check or not (outdated and spec.upgrade):  # else it is looked at again
                 self._warn(environment, ini, differing, spec, report)
-            self._refuse_faults(environment, ini, spec, needed, ask=bool(needed) and not outdated)
+            _fault.refuse(_trac_faults.faults(environment, outdated, mended=True))
             if not outdated:
                 context = _context(environment, report, self.check)
                 planned = _plan_aspects(environment, spec, context)
@@ -327,8 +300,8 @@ class Reconciler:
         """Name what is not as it was."""
         context = _context(environment, report, self.check)
         managed = {repository["name"] for repository in spec.repositories}
-        for finding in _trac_findings.findings(environment, ini, wanted, managed):
-            context.warn(finding.words)
+        for words in _trac_findings.words(environment, ini, wanted, managed):
+            context.warn(words)
 
     @staticmethod
     def _predict_after_upgrade(environment: t.Any, spec: EnvironmentSpec, report: Report) -> None:
@@ -394,19 +367,6 @@ class Reconciler:
             if there[table] < count:
                 raise refuse(f"that has {there[table]} rows in {table}, instead of {count}")
         report.warnings.append(f"its database was {used} and is now {named}; the former stays")
-
-    @staticmethod
-    def _refuse_faults(
-        environment: t.Any, ini: IniFile, spec: EnvironmentSpec, needed: Wanted, ask: bool
-    ) -> None:
-        """Refuse what would make pages errors; what made them so before is told elsewhere."""
-        now = _trac_faults.faults(environment, ask)
-        before = now
-        if now and needed:
-            with opened(environment_class()(environment.path, ini.parser)) as unchanged:
-                before = _trac_faults.faults(unchanged, ask)
-        wanted = {(section, option_key(option)) for section, option in spec.options}
-        _trac_faults.refuse_new(now, before, wanted)
 
     def _make_directories(self, environment: t.Any, report: Report) -> None:
         for path in _missing_directories(environment):

@@ -18,6 +18,7 @@ import time
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _restore_faults,
     _restore_mark,
     _secrets,
     _sqlite_journal,
@@ -93,7 +94,7 @@ class Restorer:
             there = self._is_there(path)
             self._check_item(item)
             if self.check:
-                self._predict(item, there, report)
+                self._predict(item, path, there, report)
             else:
                 self._restore(item, path, there, report, redactor)
         # One environment must not stop the others, whatever a plugin or a database driver raises.
@@ -134,7 +135,9 @@ class Restorer:
                 "replace; give a database for the environment with the new name"
             )
 
-    def _predict(self, item: Item, there: bool, report: Report) -> None:
+    def _predict(self, item: Item, path: str, there: bool, report: Report) -> None:
+        with os.fdopen(item.file, "rb") as file:
+            _restore_faults.predict(file, item.manifest["name"], path)
         if item.database and _scheme(item.database) != "sqlite":
             nowhere = os.path.join(self.directory, item.name)
             parser = proposal(os.path.join(nowhere, "conf", "trac.ini"), {DATABASE: item.database})
@@ -176,6 +179,7 @@ class Restorer:
             ini = IniFile(os.path.join(new, "conf", "trac.ini"))
             for option, value in ini.secrets():
                 redactor.learn(option, value)
+            faults = _restore_faults.found(ini, new, path, there)
             place = _Place(self, item, path, there, holder, new, ini, report)
             uri = place.prepare()
             _note(item, uri if item.database else None, there, report)
@@ -185,6 +189,7 @@ class Restorer:
             place.publish()
             _restore_mark.clear_mark(self.directory, item.name, place.keep_of_killed_run)
         _name_findings(path, report)
+        _restore_faults.tell(faults)
 
 
 class _Place:
@@ -448,7 +453,7 @@ def _name_findings(path: str, report: Report) -> None:
         ini = IniFile(os.path.join(path, "conf", "trac.ini"))
         with opened(environment_class()(path, ini.parser)) as environment:
             report.warnings += _trac_plugins.failed(environment)
-            report.warnings += [each.words for each in _trac_findings.findings(environment, ini)]
+            report.warnings += _trac_findings.words(environment, ini)
     # It is restored, whatever its plugins raise.
     except (Exception, SystemExit) as e:  # noqa: BLE001
         report.warnings.append(f"it was restored, and Trac cannot open it: {reason(e, path)}")

@@ -83,7 +83,7 @@ def warnings(old: View, new: View) -> list[str]:
         before = old.environments.get(name, Seen([]))
         _lost_plugins, own = _lost(before, after)
         if after.failure and before.failure:
-            found.append(f"{name}: it cannot be opened now either: {after.failure}")
+            found.append(f"{name}: it does not work now either: {after.failure}")
         if own and not after.failure:
             found.append(f"{name}: this release of Trac has no {', '.join(own)}")
         found += [

@@ -53,7 +53,7 @@ CASES = {
         View("1.6", environments={"one": Seen([], failure="no server")}),
         view(failure="no server"),
         [],
-        ["one: it cannot be opened now either: no server"],
+        ["one: it does not work now either: no server"],
     ),
     "Trac has less": (
         OLD,

@@ -590,3 +590,93 @@ def test_the_account_reads_the_archive_and_cannot_write_it(
     monkeypatch.setattr(_worker_process, "run", watched)
     assert "failed" not in backed_up.restore(overwrite=True)
     assert len(seen) == 1
+
+
+def leave(station: BackupHost, **options: str) -> str:
+    """Set options in trac.ini, back the environment up, and lose it; its archive."""
+    path = station.host.ini_path()
+    ini = station.host.ini()
+    for name, value in options.items():
+        section, option = name.split("__")
+        ini.read_dict({section: {option: value}})
+    with path.open("w", encoding="utf-8") as file:
+        ini.write(file)
+    station.back_up()
+    return max(map(str, station.backups.glob("*.tar.gz")))
+
+
+def test_restored_trac_ini_does_not_inherit_from_what_is_not_there(
+    backed_up: BackupHost, tmp_path: pathlib.Path
+) -> None:
+    path = backed_up.directory / "project"
+    shared = backed_up.directory.parent / "shared.ini"
+    shared.write_text("[a]\nb = c\n", encoding="utf-8")
+    (path / "conf" / "base.ini").write_text("[a]\nc = d\n", encoding="utf-8")
+    file = leave(backed_up, inherit__file="base.ini, ../../../shared.ini")
+    shared.rename(tmp_path / "elsewhere.ini")
+    for check, there in ((True, True), (False, True), (True, False), (False, False)):
+        if not there:
+            shutil.rmtree(path, ignore_errors=True)
+        before = backed_up.host.snapshot()
+        result = backed_up.restore({"name": "project", "file": file}, check=check, overwrite=True)
+        assert f"could be open to everybody: [inherit] file names {shared}, which" in result["msg"]
+        assert "Nothing was restored, and what is there was not touched" in result["msg"]
+        assert f"Remedy: put {shared} there as it was (from the former host" in result["msg"]
+        assert backed_up.host.snapshot() == before
+    (tmp_path / "elsewhere.ini").rename(shared)
+    item = {"name": "project", "file": file}
+    assert backed_up.restore(item, check=True)["changed"]
+    assert backed_up.restore(item)["changed"]
+    assert summaries(path) == ORIGINAL
+
+
+def test_restored_environment_that_would_be_down_does_not_replace_one_that_works(
+    backed_up: BackupHost,
+) -> None:
+    path = backed_up.directory / "project"
+    item = {
+        "name": "project",
+        "file": leave(backed_up, logging__log_type="file", logging__log_file="/nowhere/trac.log"),
+    }
+    before = backed_up.host.snapshot()
+    words = "[logging] log_file is /nowhere/trac.log, and there is no directory /nowhere"
+    result = backed_up.restore(item, overwrite=True)
+    assert f"status 500): {words}. Nothing was restored, and what is there was" in result["msg"]
+    assert backed_up.host.snapshot() == before
+    shutil.rmtree(path)
+    result = backed_up.restore(item)
+    assert f"{words}. It was restored all the same" in result["msg"]
+    assert summaries(path) == ORIGINAL
+
+
+def test_restored_environment_is_looked_at_where_it_is_going_to_be(backed_up: BackupHost) -> None:
+    path = backed_up.directory / "project"
+    log = path / "log" / "trac.log"
+    plugin = path / "plugins" / "owned.py"
+    plugin.write_text(
+        "from trac.core import Component, implements\n"
+        "from trac.perm import IPermissionPolicy\n"
+        "class OwnedPolicy(Component):\n"
+        "    implements(IPermissionPolicy)\n"
+        "    def check_permission(self, *arguments):\n"
+        "        return None\n"
+    )
+    (path / "conf" / "base.ini").write_text("[components]\nowned.* = enabled\n", encoding="utf-8")
+    file = leave(
+        backed_up,
+        inherit__file=f"{path}/conf/base.ini",
+        logging__log_type="file",
+        logging__log_file=str(log),
+        trac__permission_policies="OwnedPolicy,DefaultPermissionPolicy",
+    )
+    item = {"name": "project", "file": file}
+    assert backed_up.restore(item, overwrite=True)["changed"]
+    shutil.rmtree(path)
+    assert backed_up.restore(item)["changed"]
+    plugin.unlink()
+    file = leave(backed_up)
+    shutil.rmtree(path)
+    item["file"] = file
+    result = backed_up.restore(item)
+    assert "permission_policies names OwnedPolicy, which is not installed" in result["msg"]
+    assert summaries(path) == ORIGINAL
