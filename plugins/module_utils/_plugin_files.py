@@ -79,8 +79,10 @@ def _compiled(path: str) -> str:
     content = _regular_file.read(path, _regular_file.LARGEST, follow=True)[:4]
     magic = int.from_bytes(content[:2], "little")
     old = content[2:] == _MAGIC_END and magic >= _FIRST_OF_PYTHON_2
-    return "does not load: it is compiled" + (" for Python 2" if old else "") + (
-        ", and its source (.py) is not there"
+    return (
+        "does not load: it is compiled"
+        + (" for Python 2" if old else "")
+        + (", and its source (.py) is not there")
     )
 
 

@@ -39,6 +39,7 @@ _MEMBERS = {
                "urlretrieve"},
 }  # fmt: skip
 _VIEWS = {"keys", "values", "items"}
+_ONLY_CALLED_BY_PYTHON_2 = {"__cmp__", "__getslice__", "__nonzero__", "__unicode__"}
 # Words of a condition that tells which Python it is, or what an object can do.
 _QUESTIONS = {"version_info", "version", "hexversion", "PY2", "PY3", "hasattr", "getattr"}
 _EXPECTED = {"AttributeError", "BaseException", "Exception", "ImportError", "NameError"}
@@ -164,6 +165,10 @@ class _Finder(ast.NodeVisitor):
 
     def visit_BoolOp(self, node: ast.BoolOp) -> None:
         if not any(_asks(value) for value in node.values):
+            self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        if node.name not in _ONLY_CALLED_BY_PYTHON_2:
             self.generic_visit(node)
 
     # What is looked for

@@ -88,6 +88,8 @@ def _found(
 
 def _templates(environment: t.Any) -> t.Iterator[Finding]:
     for template in _trac_templates.unfit(environment):
+        if template.on_all_pages:
+            continue  # which is a fault, and no warning
         yield Finding("plugins", template.seen, template.remedy)
 
 

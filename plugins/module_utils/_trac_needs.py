@@ -105,9 +105,7 @@ def _repositories_of(
         # What trac.ini says counts no less than Trac's table, so it has to be corrected there.
         entry = f"config: {{repositories: {{{name}.dir: DIRECTORY}}}}"
         if name in registered:
-            entry = (
-                f"repositories: [{{name: {name or '(default)'}, type: {kind}, dir: DIRECTORY}}]"
-            )
+            entry = f"repositories: [{{name: {name or '(default)'}, type: {kind}, dir: DIRECTORY}}]"
         yield from _directory(f"{label(name)} of the type {kind}", kind, path, entry)
     for kind, names in sorted(of_kind.items()):
         yield from _connector(environment, manager, kind, ", ".join(names))
@@ -185,11 +183,7 @@ def _connector(environment: t.Any, manager: t.Any, kind: str, names: str) -> t.I
             "repositories",
             f"{whose} cannot be read: there is no program {program}"
             + (" ([git] git_bin)" if own else ""),
-            (
-                "config: {git: {git_bin: null}} for that of the distribution, and "
-                if own
-                else ""
-            )
+            ("config: {git: {git_bin: null}} for that of the distribution, and " if own else "")
             + _runtime_bindings.remedy("git"),
         )
 

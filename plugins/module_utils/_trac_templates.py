@@ -37,7 +37,7 @@ _INSTEAD = ", ".join(_INCLUDED)
 
 
 class Unfit(t.NamedTuple):
-    """A template that is not what Trac reads."""
+    """A template that Trac cannot use."""
 
     path: str
     why: str
@@ -53,8 +53,6 @@ class Unfit(t.NamedTuple):
     def _verb(self) -> str:
         if not self.used:
             return "is not used"
-        if self.on_all_pages:
-            return "spoils all pages"
         what = "the mails" if self.path.endswith(".txt") else "the pages"
         return f"goes before the one that Trac has, and spoils {what} that are made with it"
 
@@ -109,7 +107,7 @@ def _fault(path: str, name: str, used: bool) -> str | None:
     except UnicodeDecodeError as e:
         return f"line {content.count(10, 0, e.start) + 1} is not UTF-8"
     except TemplateSyntaxError as e:
-        return f"line {e.lineno}: {e.message}"
+        return f"line {e.lineno}: {(e.message or '').rstrip('.')}"
     return None
 
 
