@@ -120,6 +120,7 @@ def connected(environment: t.Any) -> t.Iterator[t.Any]:
     """A connection of its own, past Trac's pool, which hides why it cannot be had."""
     from trac.db.api import DatabaseManager
 
+    check_driver(environment)
     connector, arguments = DatabaseManager(environment).get_connector()
     try:
         with patience(_PATIENCE):
