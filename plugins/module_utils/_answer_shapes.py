@@ -86,7 +86,14 @@ _REPORT = exactly(
     }
 )
 _RESULT = exactly(dict.fromkeys(("check", "status", "seen", "means", "advice", "subject"), text))
-_FACTS = record({"title": maybe(text), "subversion": flag})
+_FACTS = record(
+    {
+        "title": maybe(text),
+        "subversion": flag,
+        "no_login": items(text),
+        "no_login_page": items(text),
+    }
+)
 _SERVER: dict[str, Check] = {"server": text, "environments": items(text)}
 _SERVER_SAYS: dict[str, Check] = {"max_connections": number, "reserved": number, "reason": text}
 

@@ -386,7 +386,9 @@ class Examination:
         hellos = [_doctor_http.Page(base + hello, "127.0.0.1", "hello-world")] if hello else []
         pages = _doctor_http.start_pages(sites, self._there(), base)
         logins = _doctor_http.login_pages(sites, self._there(), base)
-        answers = _doctor_http.ask([*hellos, *logins, *pages], _PAGE_SECONDS, self._left())
+        seconds = [_doctor_http.second_page(page) for page in pages]
+        asked = [*hellos, *logins, *pages, *seconds]
+        answers = _doctor_http.ask(asked, _PAGE_SECONDS, self._left())
         again = _doctor_http.after_a_minute(logins, answers, _PAGE_SECONDS, self._left())
         answers.update(again)
         starts = {page: answers[page] for page in pages}
@@ -401,11 +403,13 @@ class Examination:
             return
         self._check("site_access", lambda: _doctor_http.judge_access(starts))
         self._check("site_answers", lambda: _doctor_http.judge_answers(starts))
+        self._check("site_answers", lambda: _doctor_http.judge_second(starts, answers))
         self._check("site_title", lambda: _doctor_http.judge_titles(starts, titles))
         self._check(
             "site_login",
             lambda: _doctor_http.judge_login({page: answers[page] for page in logins}),
         )
+        self._check("site_login", lambda: _doctor_http.judge_logins_taken(sites, self.facts))
         self._check("site_private", lambda: _doctor_http.judge_private(starts, sites))
 
 

@@ -22,9 +22,14 @@ from urllib.parse import quote
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _database_servers,
     _doctor_files,
+    _fault,
     _secrets,
     _trac_database,
+    _trac_faults,
     _trac_findings,
+    _trac_log,
+    _trac_login,
+    _trac_named_files,
     _trac_open,
     _trac_upgrade,
 )
@@ -43,11 +48,17 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import Ini
 _INTEGRITY_SECONDS = 10.0
 _SQLITE_STEPS = 10_000  # between two looks at the clock
 _FAULTS_SHOWN = 3
-_MEANS = {
+_WARNS = {
     "plugins": "Something that was there once, or is meant to be, is missing or will fail.",
     "repositories": "Trac shows less of its repositories than it is meant to, or an error.",
 }
 _SUBVERSION = "tracopt.versioncontrol.svn.svn_fs.SubversionConnector"
+
+_MEANS = {
+    _fault.DOWN: "Pages of the environment are answered with 500, and so may all of them be.",
+    _fault.OPEN: "Trac says nothing of it, and everybody may read what is meant for some.",
+    _fault.SHUT: "Nobody can log in to the environment, whatever Apache asks for.",
+}
 
 # What Trac looks at with a database's version; each is skipped when what comes before fails.
 _NEEDING_TRAC = ("database", "database_integrity", "database_version", "plugins", "repositories")
@@ -131,7 +142,13 @@ class Examination:
         self.subject = f"environment {os.path.basename(path)}"
         self.results: list[Result] = []
         # What other checks need to know.
-        self.facts: dict[str, t.Any] = {"title": None, "subversion": False}
+        self.facts: dict[str, t.Any] = {
+            "title": None,
+            "subversion": False,
+            # Why no login is taken, or not at /login; and what to do.
+            "no_login": [],
+            "no_login_page": [],
+        }
         self.redactor = _secrets.Redactor()
 
     def _add(self, name: str, status: str, seen: str, means: str = "", advice: str = "") -> None:
@@ -160,6 +177,11 @@ class Examination:
             return
         for option, value in ini.secrets():
             self.redactor.learn(option, value)
+        inherited = _trac_named_files.inherited(ini.parser, ini.path)
+        self._faults(inherited)
+        if any(fault.effect == _fault.DOWN for fault in inherited):
+            self._skip(_NEEDING_TRAC, "what trac.ini inherits from cannot be read")
+            return
         before = len(_class().heard.messages)
         try:
             environment = _class()(self.path, ini.proposed({}))
@@ -169,12 +191,13 @@ class Examination:
             return
         with _trac_open.opened(environment):
             self._facts(environment)
-            self._log(environment)
             messages = _class().heard.messages[before:]
-            answers = self._database(environment)
-            self._findings(environment, ini, messages, answers)
-            if answers:
-                self._version(environment)
+            works = self._database(environment)
+            self._findings(environment, ini, messages, works)
+            outdated = works and self._version(environment)
+            self._faults(_trac_faults.faults(environment, outdated, ask=works))
+            self._unused_rules(environment, outdated)
+            if works:
                 self._integrity(environment)
 
     def _corrupt(self, why: str) -> None:
@@ -215,35 +238,28 @@ class Examination:
 
     def _facts(self, environment: t.Any) -> None:
         self.facts["title"] = environment.config.get("project", "name") or None
+        for key, faults in (
+            ("no_login", _trac_login.faults(environment)),
+            ("no_login_page", _trac_login.clashes(environment)),
+        ):
+            self.facts[key] = [part for each in faults for part in (each.words, each.advice)]
         self.facts["subversion"] = environment.is_component_enabled(_SUBVERSION) is True
 
-    def _log(self, environment: t.Any) -> None:
-        """Whether Trac can write its log, without which it opens no environment."""
-        if environment.log_type != "file":
-            return
-        file = os.path.normpath(environment.log_file_path)
-        directory, account = os.path.dirname(file), _trac_open.account_name(os.geteuid())
-        what = _doctor_files.no_file(file) if os.path.lexists(file) else ""
-        if not os.path.isdir(directory):
-            seen = f"{directory}, the directory of the environment's log, does not exist"
-            advice = f"runuser -u {account} -- mkdir {directory}"
-        elif "closed" not in what and what:
-            seen, advice = f"{file} {what}", f"Remove it: rm {file}; Trac makes a new one."
-        elif file.startswith(os.path.join(self.path, "")):
-            return  # who may write there, environment_files tells
-        elif not os.access(file if os.path.exists(file) else directory, os.W_OK):
-            seen = f"{account} cannot write {file}, which [logging] log_file names"
-            advice = f"Let {account} write there, or have [logging] log_file name another place."
-        else:
-            return
-        self._add(
-            "environment_files",
-            FAILED,
-            seen + ".",
-            "Trac cannot open its log, and without it no environment ([logging] log_type = file): "
-            "every page is answered with 500 as soon as a process opens the environment.",
-            advice,
-        )
+    def _faults(self, faults: t.Iterable[_fault.Fault]) -> None:
+        """What makes pages errors, or opens them, although Trac opens the environment."""
+        for fault in faults:
+            is_log = fault.what.startswith(_trac_log.LOG_FILE)
+            file = fault.what[len(_trac_log.LOG_FILE) + 1 :]
+            inside = _trac_log.is_inside(os.path.dirname(file), self.path)
+            if is_log and inside and os.path.lexists(file) and not os.access(file, os.W_OK):
+                continue  # who may write there, environment_files tells
+            self._add(
+                "environment_files" if is_log else "trac_ini",
+                FAILED,
+                f"{self.path}: {fault.words}.",
+                _MEANS[fault.effect],
+                f"{fault.advice[0].upper()}{fault.advice[1:]}.",
+            )
 
     # -- plugins and repositories
 
@@ -255,7 +271,7 @@ class Examination:
             self.results.append(plugin_result(self.redactor.redact(message), subject))
         found = _trac_findings.findings(environment, ini, ask=ask)
         for each in found:
-            self._add(each.check, WARNING, f"{each.seen}.", _MEANS[each.check], each.remedy)
+            self._add(each.check, WARNING, f"{each.seen}.", _WARNS[each.check], each.remedy)
         checks = {each.check for each in found}
         if not messages and "plugins" not in checks:
             self._add("plugins", OK, "all load")
@@ -335,7 +351,18 @@ class Examination:
         self._add("database", FAILED, seen, means, advice)
         return True
 
-    def _version(self, environment: t.Any) -> None:
+    def _unused_rules(self, environment: t.Any, outdated: bool) -> None:
+        for seen in _trac_faults.unused_rules(environment, outdated):
+            self._add(
+                "trac_ini",
+                WARNING,
+                f"{self.path}: {seen}.",
+                "What the rules close is open to whoever has Trac's own permissions.",
+                "Decide which of the two is meant.",
+            )
+
+    def _version(self, environment: t.Any) -> bool:
+        """Whether an upgrade is needed, as far as can be told."""
         from trac.core import TracError
         from trac.db.api import DatabaseManager
         from trac.db_default import db_version
@@ -353,10 +380,10 @@ class Examination:
                 "If the database is newer than Trac, install the Trac that has upgraded it "
                 "(trac_runtime_version). Else see what is named.",
             )
-            return
+            return True
         if not outdated:
             self._add(name, OK, f"version {found}")
-            return
+            return False
         seen = f"version {found} of the database, and Trac has {db_version}"
         if found == db_version:
             seen = "a plugin wants to change its tables, or an upgrade was broken off"
@@ -371,6 +398,7 @@ class Examination:
             f"DIRECTORY, then trac-admin {self.path} upgrade and trac-admin {self.path} wiki "
             "upgrade",
         )
+        return True
 
     def _integrity(self, environment: t.Any) -> None:
         name = "database_integrity"

@@ -62,7 +62,8 @@ _STATUSES = {
     401: "The whole site wants a login.",
     404: "Apache or Trac knows no such path: see mount and server_name of the site, and the check "
     "environments.",
-    500: "The reason stands in Apache's error log or in log/trac.log of the environment.",
+    500: "See the check trac_ini. The reason stands in Apache's error log, or in log/trac.log of "
+    "the environment.",
     502: "The daemon process ended before it had answered: see the check error_log.",
     503: "The site has too much to do, or its processes do not start: see error_log, memory.",
     504: "The daemon process did not answer in time: see the checks error_log and database.",
@@ -184,6 +185,11 @@ def start_pages(
     return [page_of(site, name, base_url) for site in sites for name in served(site, environments)]
 
 
+def second_page(page: Page) -> Page:
+    """A page for which nobody needs a permission, and which asks for all of them."""
+    return dataclasses.replace(page, url=page.url.rstrip("/") + "/about")
+
+
 def login_pages(
     sites: t.Sequence[t.Mapping[str, t.Any]], environments: t.Sequence[str], base_url: str
 ) -> list[Page]:
@@ -255,6 +261,22 @@ def judge_answers(pages: t.Mapping[Page, Answer]) -> list[Result]:
         else:
             results.append(_no_page(page, answer))
     return results
+
+
+def judge_second(first: t.Mapping[Page, Answer], answers: t.Mapping[Page, Answer]) -> list[Result]:
+    """What start pages do not tell, such as those that are closed to visitors."""
+    results = []
+    for start, answer in first.items():
+        page = second_page(start)
+        if answer.status and answer.status < 500 and _is_down(answers[page]):
+            hidden = _no_page(page, answers[page])
+            seen = f"{hidden.seen} That does not show at {start.url} ({answer.status})."
+            results.append(dataclasses.replace(hidden, seen=seen))
+    return results
+
+
+def _is_down(answer: Answer) -> bool:
+    return answer.asked and (not answer.status or answer.status >= 500)
 
 
 def _no_page(page: Page, answer: Answer) -> Result:
@@ -368,6 +390,33 @@ def judge_login(pages: t.Mapping[Page, Answer]) -> list[Result]:
                     subject=_of(page),
                 )
             )
+    return results
+
+
+def judge_logins_taken(
+    sites: t.Sequence[t.Mapping[str, t.Any]], facts: t.Mapping[str, t.Mapping[str, t.Any]]
+) -> list[Result]:
+    """Whether Trac takes the logins that Apache asks for, which no answer of Apache's tells."""
+    results = []
+    for site in sites:
+        authentication = site.get("authentication")
+        for name in served(site, list(facts)) if authentication else ():
+            known = facts.get(name, {})
+            found = known.get("no_login") or []
+            if authentication.get("scope") != "site":
+                found = found or known.get("no_login_page") or []
+            for words, advice in zip(found[::2], found[1::2]):
+                results.append(
+                    Result(
+                        "site_login",
+                        FAILED,
+                        f"Site {site['name']} asks for a login, and environment {name} does not "
+                        f"take it: {words}.",
+                        "Nobody can log in, although the password is right.",
+                        f"{advice[0].upper()}{advice[1:]}.",
+                        f"site {site['name']}, environment {name}",
+                    )
+                )
     return results
 
 

@@ -50,6 +50,9 @@ _POOL_KEYS = ("name", "mode", "processes", "pool_size", "pooling", "environment"
 
 # A private environment answers 403 to a visitor without a login, under its own title.
 _ENVIRONMENT_ANSWERS = [200, 403]
+# "About Trac" needs no permission, and each page's navigation asks all policies: what a start page
+# with 403 hides shows there. Somebody may have closed it, or switched it off.
+_ABOUT, _ABOUT_ANSWERS = "/about", [200, 403, 404]
 # A whole site behind Apache's authentication answers 401 in Apache's own words.
 _LOGIN_WANTED = [401]
 
@@ -316,9 +319,18 @@ def _checks(
                 "status": _ENVIRONMENT_ANSWERS,
                 **common,
             }
+            about = {
+                **check,
+                "name": f"{check['name']}, about Trac",
+                "url": check["url"].rstrip("/") + _ABOUT,
+                "status": _ABOUT_ANSWERS,
+            }
             if titles.get(name):
                 check["title"] = titles[name]
             checks.append(_site_authentication.checked(check, site, name))
+            # Where Apache asks everybody for a login, one page says as much as two.
+            if not _site_authentication.is_private(site, name):
+                checks.append(_site_authentication.checked(about, site, name))
         for name in site["served"][:1]:
             under = f"{base}/{name}" if site["parent_directory"] else base
             check = {

@@ -28,6 +28,9 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
     reason,
 )
 
+_POLICIES = ("trac", "permission_policies")
+_FORMER_POLICY = "ReadonlyWikiPolicy"
+_ITS_SUCCESSORS = ("DefaultWikiPolicy", "DefaultTicketPolicy")
 _FIRST_WITH_AUTHZ_POLICY = 22  # versions of databases: Trac 0.11 has 21
 
 
@@ -93,15 +96,36 @@ def _templates(environment: t.Any) -> t.Iterator[Finding]:
         yield Finding("plugins", template.seen, template.remedy)
 
 
-def refuse_opening(environment: t.Any) -> None:
-    """Refuse an upgrade after which everybody could read what only some could before.
+def refuse_upgrade(environment: t.Any) -> None:
+    """Refuse an upgrade after which pages would be errors, or open to everybody."""
+    version = _upgrade_options.database_version(environment)
+    if version < _upgrade_options.LATEST:
+        _refuse_former_policy(environment, version)
+    if version < _FIRST_WITH_AUTHZ_POLICY:
+        _refuse_opening(environment)
 
-    Trac 0.11 applies [trac] authz_file by itself; every later one needs a policy for it, which no
-    upgrade adds.
-    """
-    if _upgrade_options.database_version(environment) >= _FIRST_WITH_AUTHZ_POLICY:
+
+def _refuse_former_policy(environment: t.Any, version: int) -> None:
+    """Trac's upgrade puts others in the place of this policy only where no other is chosen."""
+    now = environment.config.getlist(*_POLICIES)
+    coming = _upgrade_options.predicted(environment, version).get(_POLICIES)
+    if _FORMER_POLICY not in now or coming is not None:
         return
-    policies = environment.config.getlist("trac", "permission_policies")
+    place = now.index(_FORMER_POLICY)
+    others = [each for each in _ITS_SUCCESSORS if each not in now]
+    better = ", ".join([*now[:place], *others, *now[place + 1 :]])
+    raise EnvironmentFailure(
+        f"[trac] permission_policies names {_FORMER_POLICY}, which Trac has no more, and which "
+        "its upgrade replaces only where no other policy is chosen; with it each page would be an "
+        f"error (status 500). Remedy: config: {{trac: {{permission_policies: '{better}'}}}}"
+    )
+
+
+def _refuse_opening(environment: t.Any) -> None:
+    """Trac 0.11 applies [trac] authz_file by itself; every later one needs a policy for it, which
+    no upgrade adds.
+    """
+    policies = environment.config.getlist(*_POLICIES)
     if not _trac_needs.is_authz_ignored(environment, policies):
         return
     file = environment.config.get("trac", "authz_file")

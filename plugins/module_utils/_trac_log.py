@@ -21,6 +21,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
     reason,
 )
 
+LOG_FILE = "[logging] log_file is"
 _OWN = "name a file in the environment's own directory log ([logging] log_file = trac.log)"
 
 
@@ -77,11 +78,11 @@ def _system_log(environment: t.Any) -> t.Iterator[Fault]:
 
 
 def _file(environment: t.Any, mended: bool, place: Place | None) -> t.Iterator[Fault]:
-    path = now = environment.log_file_path
+    path = now = os.path.normpath(environment.log_file_path)
     if place:
         path, now = place.shown(path), place.found(path)
     account = account_name(os.geteuid())
-    what, directory = f"[logging] log_file is {path}", os.path.dirname(path)
+    what, directory = f"{LOG_FILE} {path}", os.path.dirname(path)
     if os.path.realpath(now) == os.devnull:
         return
     if os.path.isdir(now):
@@ -99,8 +100,11 @@ def _file(environment: t.Any, mended: bool, place: Place | None) -> t.Iterator[F
             why = f": {no_access(os.path.dirname(now), environment.path)}"
             yield Fault(what, why, f"let {account} make files in {directory}", _OWN)
     elif not (mended and is_inside(os.path.dirname(now), environment.path)):
-        why = f", and there is no directory {directory}"
-        yield Fault(what, why, f"make the directory {directory} for the account {account}", _OWN)
+        inside = is_inside(os.path.dirname(now), environment.path)
+        # Root makes nothing where the account could lead it elsewhere.
+        how = f"runuser -u {account} -- mkdir -p" if inside else f"install -d -o {account}"
+        remedy = f"make the directory {directory} for the account {account} ({how} {directory})"
+        yield Fault(what, f", and there is no directory {directory}", remedy, _OWN)
 
 
 def is_inside(path: str, directory: str) -> bool:

@@ -130,7 +130,7 @@ def _look(path: str, kind: t.Any, holder: str | None) -> Document:
             _trac_database.check_driver(environment)
             seen["outdated"] = _trac_upgrade.is_outdated(environment)
             seen["warnings"] = [redact(words) for words in _trac_findings.words(environment, ini)]
-            _trac_findings.refuse_opening(environment)
+            _trac_findings.refuse_upgrade(environment)
             _fault.refuse(_trac_faults.faults(environment, seen["outdated"]), "")
     # Whatever a plugin or a database driver raises is the answer.
     except (Exception, SystemExit) as e:  # noqa: BLE001

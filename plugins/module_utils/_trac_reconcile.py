@@ -16,6 +16,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_faults,
     _trac_findings,
     _trac_log,
+    _trac_login,
     _trac_named_files,
     _trac_permissions,
     _trac_plugins,
@@ -48,6 +49,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
     reason,
 )
 
+EVERY = "*"  # instead of names of environments
 DIRECTORY_MODE = 0o2770
 FILE_MODE = 0o0660
 
@@ -125,10 +127,17 @@ def _set_modes(path: str) -> None:
 class Reconciler:
     """Works on the environments below one directory."""
 
-    def __init__(self, directory: str, archive: str | None = None, check: bool = False) -> None:
+    def __init__(
+        self,
+        directory: str,
+        archive: str | None = None,
+        check: bool = False,
+        logins: t.Collection[str] = (),
+    ) -> None:
         self.directory = directory
         self.archive = archive
         self.check = check
+        self._logins = logins
         self._servers = _trac_database.Servers()
         # Databases which the run itself would have emptied before.
         paths = [os.path.join(directory, name) for name in leftovers(directory)]
@@ -167,6 +176,7 @@ class Reconciler:
         with opened(environment_class()(path, proposed, new=True)) as environment:
             check_options(environment, options)
             _fault.refuse(_trac_faults.faults(environment, ask=False, mended=True))
+            self._refuse_without_login(environment, spec, report)
             self._check_database(environment, spec, report)
             _check_aspects(environment, spec, _context(environment, report, self.check))
         repositories = _trac_repositories.for_new_environment(spec)
@@ -180,6 +190,16 @@ class Reconciler:
                     _trac_remove.clean_up(hidden, self.archive)
                 raise
         report.create(spec, repositories)
+
+    def _refuse_without_login(
+        self, environment: t.Any, spec: EnvironmentSpec, report: Report
+    ) -> None:
+        """Refuse an environment that takes no login, where Apache is going to ask for one."""
+        if spec.name in self._logins or EVERY in self._logins:
+            _fault.refuse(_trac_login.faults(environment))
+            clashes = _trac_login.clashes(environment)
+            if clashes:
+                _context(environment, report, self.check).warn(_fault.told(clashes))
 
     def _check_database(self, environment: t.Any, spec: EnvironmentSpec, report: Report) -> None:
         """Refuse a database that cannot be used, or is used already."""
@@ -253,6 +273,7 @@ class Reconciler:
             if self.check or not (outdated and spec.upgrade):  # else it is looked at again
                 self._warn(environment, ini, differing, spec, report)
             _fault.refuse(_trac_faults.faults(environment, outdated, mended=True))
+            self._refuse_without_login(environment, spec, report)
             if not outdated:
                 context = _context(environment, report, self.check)
                 planned = _plan_aspects(environment, spec, context)
@@ -269,7 +290,7 @@ class Reconciler:
                     f"the environment needs to be upgraded; run as {account_name(os.geteuid())}: "
                     f"trac-admin {path} upgrade"
                 )
-            _trac_findings.refuse_opening(environment)
+            _trac_findings.refuse_upgrade(environment)
             wordings = _trac_upgrade.prepare(environment, self.archive, report, self.check)
             if _trac_upgrade.is_of_python_2(environment):
                 report.warnings += [

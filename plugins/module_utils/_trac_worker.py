@@ -53,6 +53,7 @@ class _Run:
         self.archive: str | None = payload.get("archive")
         self.specs = [EnvironmentSpec.from_json(each) for each in payload["environments"]]
         self.ignore: list[str] = payload.get("ignore") or []
+        self.logins: list[str] = payload.get("logins") or []
         limit = payload.get("time_limit")
         self.deadline = time.monotonic() + limit if limit else None
         self.output = output
@@ -100,7 +101,9 @@ class _Run:
 
     def reconcile(self) -> t.Iterator[Document]:
         """Work on all environments; yields what happens, as it happens."""
-        reconciler = _trac_reconcile.Reconciler(self.directory, self.archive, self.check)
+        reconciler = _trac_reconcile.Reconciler(
+            self.directory, self.archive, self.check, self.logins
+        )
 
         def work(spec: EnvironmentSpec) -> Document:
             return reconciler.reconcile(spec).to_json()

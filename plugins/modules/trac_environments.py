@@ -329,6 +329,14 @@ options:
     type: list
     elements: str
     default: []
+  logins:
+    description:
+      - The environments for which Apache asks for a login; V(*) stands for all. One in which no
+        component takes a login, such as after AccountManager is gone, is refused.
+    type: list
+    elements: str
+    default: []
+    version_added: "0.3.0"
   archive_directory:
     description:
       - Where the verified copies are put that are made of environments before they are removed or
@@ -654,6 +662,7 @@ class Environments:
             "check": self.module.check_mode,
             "environments": [spec.to_json() for spec in specs],
             "ignore": self.ignore,
+            "logins": self.module.params["logins"],
             "time_limit": self.module.params["time_limit"],
         }
         working_on: list[str] = []
@@ -851,6 +860,7 @@ def main() -> None:
             "user": {"type": "str", "required": True},
             "group": {"type": "str"},
             "ignore": {"type": "list", "elements": "str", "default": []},
+            "logins": {"type": "list", "elements": "str", "default": []},
             "archive_directory": {"type": "path"},
             "time_limit": {"type": "int", "default": 0},
         },

@@ -63,6 +63,35 @@ def test_answers(answer: Answer, access: str, answers: str, title: str, login: s
     assert only(_doctor_http.judge_login(pages)).status == login
 
 
+@pytest.mark.parametrize("start", [TRAC, TRAC_FORBIDDEN, APACHE_FORBIDDEN])
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        (UPGRADE, "/trac/about is answered with 500 (TracError"),
+        (NOTHING, "/trac/about does not answer: timed out. That does not show at"),
+        (TRAC, None),
+        (TRAC_FORBIDDEN, None),
+        (APACHE_FORBIDDEN, None),
+        (NO_TURN, None),
+    ],
+)
+def test_what_a_start_page_hides(start: Answer, about: Answer, words: str | None) -> None:
+    second = _doctor_http.second_page(PAGE)
+    results = _doctor_http.judge_second({PAGE: start}, {PAGE: start, second: about})
+    if words is None:
+        assert results == []
+    else:
+        result = only(results)
+        assert (result.check, result.status) == ("site_answers", "failed")
+        assert words in result.seen
+        assert result.subject == "site trac, environment one"
+
+
+def test_what_start_pages_tell_themselves_is_not_told_twice() -> None:
+    answers = {PAGE: UPGRADE, _doctor_http.second_page(PAGE): UPGRADE}
+    assert _doctor_http.judge_second({PAGE: UPGRADE}, answers) == []
+
+
 @pytest.mark.parametrize(
     ("answer", "advice"),
     [

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _http_check
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site_plan import (
     PlanError,
     apache_argument,
@@ -209,6 +210,35 @@ def test_each_environment_is_checked_for_its_own_title() -> None:
         == "http://127.0.0.1/p/one/chrome/common/css/trac.css"
     )
     assert found["hello-world on r.example.org"]["url"] == "http://127.0.0.1/hello-world"
+
+
+def test_a_second_page_tells_what_a_closed_start_page_hides() -> None:
+    login = {"type": "basic", "private_environments": ["two"]}
+    found = checks(
+        {"name": "all", "mount": "/p", "authentication": login},
+        {"name": "root", "server_name": "r.example.org", "mount": "/", "environment": "two"},
+        {"name": "in", "mount": "/in", "environment": "two", "authentication": {"type": "basic"}},
+        {"name": "shut", "mount": "/s", "authentication": {"type": "basic", "scope": "site"}},
+    )
+    seconds = {name: check for name, check in found.items() if name.endswith(", about Trac")}
+    urls = {name.partition(", about")[0]: check["url"] for name, check in seconds.items()}
+    assert urls == {
+        "site all, environment one": "http://127.0.0.1/p/one/about",
+        "site all, environment plain": "http://127.0.0.1/p/plain/about",
+        "site root, environment two": "http://127.0.0.1/about",
+        "site in, environment two": "http://127.0.0.1/in/about",
+    }
+    second = _http_check.Check(
+        **{
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in seconds["site in, environment two, about Trac"].items()
+        }
+    )
+    passed = {
+        status: not _http_check.judge(second, _http_check.Answer(status, b"<title>x</title>"))
+        for status in (200, 401, 403, 404, 500, 502)
+    }
+    assert passed == {200: True, 401: False, 403: True, 404: True, 500: False, 502: False}
 
 
 def test_no_hello_world_no_check_of_it() -> None:

@@ -159,12 +159,23 @@ def dangling(doctor: Doctor) -> None:
     path.symlink_to("/nonexistent")
 
 
-def with_log(doctor: Doctor) -> None:
+def change(doctor: Doctor, option: str, value: str) -> None:
     path = doctor.path / "conf" / "trac.ini"
     text = path.read_text(encoding="utf-8")
-    assert "log_type = " in text
-    text = re.sub(r"(?m)^log_type = .*", "log_type = file", text)
+    assert f"\n{option} = " in text
+    text = re.sub(rf"(?m)^{option} = .*", f"{option} = {value}", text)
     path.write_text(text, encoding="utf-8")
+
+
+def inherit(doctor: Doctor, file: str) -> None:
+    path = doctor.path / "conf" / "trac.ini"
+    text = path.read_text(encoding="utf-8")
+    assert "[inherit]\n" in text
+    path.write_text(text.replace("[inherit]\n", f"[inherit]\nfile = {file}\n"), encoding="utf-8")
+
+
+def with_log(doctor: Doctor) -> None:
+    change(doctor, "log_type", "file")
 
 
 def without_log(doctor: Doctor) -> None:
@@ -248,12 +259,12 @@ BROKEN: list[tuple[str, Break, dict[str, list[str]]]] = [
     (
         "no directory for the log",
         without_log,
-        {"environment_files": ["project/log, the directory of the environment's log", "mkdir"]},
+        {"environment_files": ["there is no directory", "project/log)", "-- mkdir -p"]},
     ),
     (
         "a log in a directory that is not there",
         log_elsewhere,
-        {"environment_files": ["/nonexistent, the directory of the environment's log"]},
+        {"environment_files": ["log_file is /nonexistent/trac.log, and there is no directory"]},
     ),
     (
         "plugin that is killed",
@@ -290,6 +301,40 @@ BROKEN: list[tuple[str, Break, dict[str, list[str]]]] = [
         "plugin that is not there",
         lambda d: ini(d, "\n[components]\ngone.* = enabled\nother.gone = disabled\n"),
         {"plugins": ["warning", "[components] gone.* = enabled enables nothing"]},
+    ),
+    (
+        "a file to inherit from that is not there",
+        lambda d: inherit(d, "../../shared.ini"),
+        {
+            "trac_ini": [
+                "environments/shared.ini, which does not exist",
+                "everybody may read",
+                "Put",
+            ]
+        },
+    ),
+    (
+        "a file to inherit from that cannot be read",
+        lambda d: (
+            write(d, "shared.ini", "no section\n"),
+            inherit(d, "../shared.ini"),
+        ),
+        {"trac_ini": ["project/shared.ini, which Trac cannot read", "with 500", "Correct"]},
+    ),
+    (
+        "a workflow that is not installed",
+        lambda d: change(d, "workflow", "NoSuch"),
+        {"trac_ini": ["[ticket] workflow names NoSuch, which is not installed", "with 500"]},
+    ),
+    (
+        "a log of no known level",
+        lambda d: change(d, "log_level", "LOUD"),
+        {"trac_ini": ["[logging] log_level: expected one of", "loud"]},
+    ),
+    (
+        "rules for the repository that nothing reads",
+        lambda d: change(d, "authz_file", "/etc/authz"),
+        {"trac_ini": ["warning", "/etc/authz, and nothing reads it"]},
     ),
     ("database server that is down", unreachable, {"database": ["does not answer"]}),
 ]

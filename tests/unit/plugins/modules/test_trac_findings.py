@@ -325,6 +325,24 @@ def test_an_upgrade_that_would_open_a_repository_is_refused(created: Host) -> No
     assert created.snapshot() == before
 
 
+def test_a_policy_that_the_upgrade_would_leave_is_refused_before(created: Host) -> None:
+    created.execute("UPDATE system SET value='42' WHERE name='database_version'")
+    options(
+        created,
+        trac={"permission_policies": f"AuthzPolicy, {READONLY}"},
+        authz_policy={"authz_file": str(created.directory.parent / "authz")},
+        components={"tracopt.perm.authz_policy.*": "enabled"},
+    )
+    (created.directory.parent / "authz").write_text("[*]\n* = WIKI_VIEW\n")
+    before = created.snapshot()
+    failure = created.one({"name": "project"})["failure"]
+    better = f"AuthzPolicy, {NOW}"
+    assert f"config: {{trac: {{permission_policies: '{better}'}}}}" in failure
+    assert created.snapshot() == before
+    mended = {"name": "project", "config": {"trac": {"permission_policies": better}}}
+    assert created.one(mended)["failure"] is None
+
+
 # Templates
 
 
