@@ -76,11 +76,12 @@ def _as_upgraded(
 def _found(
     environment: t.Any, version: int, managed: t.Container[str], ask: bool
 ) -> t.Iterator[Finding]:
-    for part in (
+    parts: tuple[t.Callable[[], t.Iterator[Finding]], ...] = (
         lambda: _trac_plugins.findings(environment),
         lambda: _templates(environment),
         lambda: _trac_needs.findings(environment, version, managed, ask),
-    ):
+    )
+    for part in parts:
         # What plugins and old options bring must not stop the others from being looked at.
         try:
             yield from part()
