@@ -29,6 +29,7 @@ from ansible_collections.trac.mod_wsgi.plugins.modules import trac_doctor_info
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.backed_up import BackupHost
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
     USER,
+    Document,
     Host,
     unpack,
 )
@@ -189,11 +190,11 @@ def test_a_healthy_environment_is_not_accused(
 
 def test_repositories_of_the_inventory_are_left_to_it(created: Host) -> None:
     place = created.directory.parent / "code.git"
-    document = {
+    document: Document = {
         "name": "project",
         "repositories": [{"name": "c", "type": "git", "dir": str(place)}],
+        "config": {"components": {"tracopt.versioncontrol.git.*": "enabled"}},
     }
-    document["config"] = {"components": {"tracopt.versioncontrol.git.*": "enabled"}}
     report = created.one(document, check=True)
     assert (report["failure"], report["warnings"]) == (None, [])
     assert created.one(document)["failure"] is None
