@@ -170,6 +170,8 @@ class _Mender:
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
         why = kind_problem(status, self.device)
         if why:
+            if stat.S_ISLNK(status.st_mode):
+                why += f" to {os.readlink(name, dir_fd=directory)}"
             if self.result.adopted:
                 self.leave(path, why)
             return

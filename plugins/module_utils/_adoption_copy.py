@@ -154,6 +154,13 @@ class _Survey:
         else:
             self.links[path] = target
 
+    def refuse_dangling(self) -> None:
+        """Refuse links to nothing, which the copy before an upgrade, and each backup, would."""
+        there = {*self.directories, *self.files, *self.links, os.curdir}
+        for path, target in self.links.items():
+            if os.path.normpath(os.path.join(os.path.dirname(path), target)) not in there:
+                self.problems.append(f"{path} is a symbolic link to {target}, which does not exist")
+
 
 def _read(directory: int, path: str) -> bytes:
     with contextlib.ExitStack() as stack:
@@ -211,6 +218,7 @@ def survey(source: str, owner: Owner) -> Original:
         with opened(source, DIRECTORY_FLAGS) as top:
             found = _Survey(os.fstat(top), owner)
             found.enter(top, "")
+            found.refuse_dangling()
             if "VERSION" in found.files and found.problems:
                 raise AdoptionFailure(_refusal(source, found.problems))
             for path in ("VERSION", _INI):

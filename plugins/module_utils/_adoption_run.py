@@ -88,6 +88,9 @@ def adopt(
         report.failure = str(e)
     except OSError as e:
         report.failure = f"{e.strerror}: {e.filename or os.path.join(directory, spec.name)}"
+    # One environment must not stop the others, whatever its files have in them.
+    except Exception as e:  # noqa: BLE001
+        report.failure = f"{os.path.join(directory, spec.name)}: {type(e).__name__}: {e}"
     return Adoption(report, report.failure is None)
 
 
@@ -99,5 +102,7 @@ def _mend(directory: str, name: str, owner: _adoption.Owner, check: bool, report
     if mending.left:
         report.warnings.append(
             f"left alone in {os.path.join(directory, name)}, because root cannot know whether the "
-            "service account may have it: " + "; ".join(_adoption.shown(mending.left))
+            "service account may have it (chown what it may have, also what links lead to; copies "
+            "and backups refuse links to what others own): "
+            + "; ".join(_adoption.shown(mending.left))
         )

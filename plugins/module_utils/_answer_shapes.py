@@ -83,6 +83,7 @@ _REPORT = exactly(
         "failure": maybe(text),
         "warnings": items(text),
         "archive": maybe(text),
+        "servable": maybe(flag),
     }
 )
 _RESULT = exactly(dict.fromkeys(("check", "status", "seen", "means", "advice", "subject"), text))
@@ -133,6 +134,7 @@ SHAPES: dict[str, dict[str, Check]] = {
     "verdict": {"path": text, "verdict": text},
 }
 _OPTIONAL: dict[str, dict[str, Check]] = {
+    "archive": {"warnings": items(text)},
     "server": _SERVER_SAYS,
     "done": {
         "copy": text,

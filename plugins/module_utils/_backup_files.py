@@ -331,10 +331,18 @@ _SHAPE = {
     "bytes": _answer_shapes.number,
     "archive": _answer_shapes.record({"size": _answer_shapes.number, "sha256": _sha256_text}),
 }
+# Backups made by earlier versions have none of these.
+_OPTIONAL = {
+    "attachments_without_file": _answer_shapes.record(
+        {"number": _answer_shapes.number, "names": _answer_shapes.items(_answer_shapes.text)}
+    ),
+    "links": _answer_shapes.table(_answer_shapes.text),
+}
 
 
 def problem(manifest: t.Any) -> str | None:
     """What is wrong with a manifest, which the service account has written; None if it is good."""
     if not isinstance(manifest, dict):
         return "it is no dictionary"
-    return _answer_shapes.fault(manifest, _SHAPE)
+    there = {key: check for key, check in _OPTIONAL.items() if key in manifest}
+    return _answer_shapes.fault(manifest, {**_SHAPE, **there})

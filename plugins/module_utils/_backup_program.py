@@ -50,6 +50,8 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     outcome = _backup_run.back_up(wanted, options.environments or None)
     for name, backup in sorted(outcome.made.items()):
         sys.stdout.write(f"{name}: {backup.path} ({outcome.sizes[name]} bytes)\n")
+    for warning in outcome.warnings:
+        sys.stdout.write(f"warning: {warning}\n")
     for path in outcome.removed:
         sys.stdout.write(f"removed {path}\n")
     message = outcome.message()

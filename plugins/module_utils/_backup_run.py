@@ -56,6 +56,7 @@ class Outcome:
     possible: list[str] = dataclasses.field(default_factory=list)  # in check mode
     removed: list[str] = dataclasses.field(default_factory=list)  # paths of archives
     failures: dict[str, str] = dataclasses.field(default_factory=dict)  # by environment
+    warnings: list[str] = dataclasses.field(default_factory=list)
     error: str | None = None  # why nothing, or not everything, was done
     existing: list[str] | None = None  # the environments there are, if all were wanted
 
@@ -130,7 +131,11 @@ class _Run:
         elif kind == "failure":
             self._failed(event["name"], event["reason"])
         elif kind == "archive":
-            self._begin(event["name"], event["manifest"])
+            name = event["name"]
+            self.outcome.warnings += [
+                _printable(f"{name}: {warning}") for warning in event.get("warnings", ())
+            ]
+            self._begin(name, event["manifest"])
         elif kind == "data":
             self._write(event["data"])
         elif kind == "sent":

@@ -58,6 +58,8 @@ _OF_TRAC = (
     "database",
     "database_integrity",
     "database_version",
+    "reports",
+    "attachments",
     "plugins",
     "repositories",
 )
@@ -322,6 +324,10 @@ class Examination:
         )
         self._check("backup", self._backups)
         self._check("transaction", lambda: _doctor_resources.check_transactions(STATE_DIRECTORY))
+        self._check(
+            "out_of_service",
+            lambda: _doctor_resources.check_out_of_service(params["out_of_service"]),
+        )
         self._check("connections", self._connections)
 
     def _backups(self) -> t.Iterable[Result]:

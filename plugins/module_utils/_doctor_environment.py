@@ -21,7 +21,9 @@ from urllib.parse import quote
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _database_servers,
+    _doctor_attachments,
     _doctor_files,
+    _doctor_reports,
     _fault,
     _secrets,
     _trac_database,
@@ -61,7 +63,16 @@ _MEANS = {
 }
 
 # What Trac looks at with a database's version; each is skipped when what comes before fails.
-_NEEDING_TRAC = ("database", "database_integrity", "database_version", "plugins", "repositories")
+_NEEDING_TRAC = (
+    "database",
+    "database_integrity",
+    "database_version",
+    "reports",
+    "attachments",
+    "plugins",
+    "repositories",
+)
+_OF_TABLES = ("database_integrity", "database_version", "reports", "attachments")
 
 
 class _Skipped(logging.Handler):
@@ -198,7 +209,11 @@ class Examination:
             self._faults(_trac_faults.faults(environment, outdated, ask=works))
             self._unused_rules(environment, outdated)
             if works:
-                self._integrity(environment)
+                if self._integrity(environment) and not outdated:
+                    self.results.append(_doctor_reports.check(environment, self.subject))
+                else:
+                    self._skip(("reports",), "Trac cannot use the database as it is")
+                self.results.append(_doctor_attachments.check(environment, self.subject))
 
     def _corrupt(self, why: str) -> None:
         self._add(
@@ -283,7 +298,7 @@ class Examination:
     def _database(self, environment: t.Any) -> bool:
         """Whether the database answers."""
         if self._no_file(environment):
-            self._skip(("database_integrity", "database_version"), "Trac cannot use the database")
+            self._skip(_OF_TABLES, "Trac cannot use the database")
             return False
         try:
             _trac_database.check_driver(environment)
@@ -303,7 +318,7 @@ class Examination:
                 else "See whether the file is the database, and sound: sqlite3 FILE 'PRAGMA "
                 "quick_check', as the account that owns it; else restore the last good backup.",
             )
-            self._skip(("database_integrity", "database_version"), "the database does not answer")
+            self._skip(_OF_TABLES, "the database does not answer")
             return False
         self._add("database", OK, f"{server or 'SQLite'} answers")
         return True
@@ -400,20 +415,21 @@ class Examination:
         )
         return True
 
-    def _integrity(self, environment: t.Any) -> None:
+    def _integrity(self, environment: t.Any) -> bool:
+        """Whether no damage is known."""
         name = "database_integrity"
         file = _trac_database.sqlite_file(environment)
         if file is None:
             self._skip((name,), "its database is on a server")
-            return
+            return True
         try:
             faults = _sqlite_faults(file)
         except _NoTime:
             self._skip((name,), f"{file} is so large that {_INTEGRITY_SECONDS:g} s do not do")
-            return
+            return True
         if not faults:
             self._add(name, OK, f"{file}: quick_check finds nothing")
-            return
+            return True
         shown = "; ".join(faults[:_FAULTS_SHOWN])
         account = _trac_open.account_name(os.geteuid())
         self._add(
@@ -426,6 +442,7 @@ class Examination:
             f"{file}-journal. Restore the last good backup (playbooks/restore.yml), or save what "
             f"can be read, as {account}: sqlite3 {file} .recover | sqlite3 new.db",
         )
+        return False
 
 
 class _NoTime(Exception):

@@ -10,7 +10,11 @@ import stat
 import time
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _restore_mark, _trac_open
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _environment_links,
+    _restore_mark,
+    _trac_open,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import (
     FAILED,
     OK,
@@ -118,20 +122,20 @@ class Seen(t.NamedTuple):
     """What there is in an environment."""
 
     bad: list[str]  # what this account cannot use as Trac needs to
-    links: list[str]
+    links: dict[str, _environment_links.Led]
     entries: int
     complete: bool  # whether there was time for everything
 
 
 def look(path: str, seconds: float = _SECONDS) -> Seen:
-    """Walk through an environment, without following links."""
+    """Walk through an environment, and through what links lead to as copies do."""
     end = time.monotonic() + seconds
     bad: list[str] = []
-    links: list[str] = []
+    links: dict[str, _environment_links.Led] = {}
     count = 0
-    pending = [(path, False)]
+    pending = [(path, False, _environment_links.roots_of(path))]
     while pending:
-        directory, written = pending.pop()
+        directory, written, roots = pending.pop()
         if not os.access(directory, os.R_OK | os.X_OK | (os.W_OK if written else 0)):
             bad.append(directory)
         try:
@@ -142,10 +146,19 @@ def look(path: str, seconds: float = _SECONDS) -> Seen:
         for entry in entries:
             inside = written or (directory == path and entry.name in _WRITTEN)
             if entry.is_symlink():
-                links.append(entry.path)
-            elif entry.is_dir(follow_symlinks=False):
-                pending.append((entry.path, inside))
-            elif entry.is_file(follow_symlinks=False) and not os.access(
+                place = os.path.relpath(entry.path, path)
+                try:
+                    led = links[entry.path] = _environment_links.led(entry.path, place, roots)
+                except OSError:  # removed meanwhile
+                    continue
+                if led.kind == _environment_links.DIRECTORY:
+                    pending.append((entry.path, inside, (*roots, (led.text, place))))
+                    continue
+                if led.kind != _environment_links.FILE:
+                    continue
+            if entry.is_dir(follow_symlinks=False):
+                pending.append((entry.path, inside, roots))
+            elif entry.is_file() and not os.access(
                 entry.path, os.R_OK | (os.W_OK if inside else 0)
             ):
                 bad.append(entry.path)
@@ -227,6 +240,13 @@ def check_files(path: str) -> list[Result]:
         return results
     words = f"{path}: {seen.entries} files and directories"
     words += "" if seen.complete else ", then no time was left"
+    followed = (_environment_links.DIRECTORY, _environment_links.FILE)
+    away = [
+        f"{each} leads to {led.text}" for each, led in seen.links.items() if led.kind in followed
+    ]
+    if away:
+        more = f"; and {len(away) - _SHOWN} more" if len(away) > _SHOWN else ""
+        words += f"; links that copies and backups follow: {'; '.join(away[:_SHOWN])}{more}"
     return [Result(name, OK, words, subject=subject)]
 
 
@@ -265,35 +285,23 @@ def _closed(path: str, seen: Seen) -> list[Result]:
     ]
 
 
-def _links(path: str, links: t.Sequence[str]) -> list[Result]:
-    """Links that lead out of the environment, to what this account does not own."""
-    inside = os.path.join(os.path.realpath(path), "")
-    plugins = os.path.join(path, "plugins", "")
+def _links(path: str, links: t.Mapping[str, _environment_links.Led]) -> list[Result]:
+    """Links to nothing, or to what this account does not own, which copies and backups refuse."""
     broken, foreign = [], []
-    for link in links:
-        target = os.path.realpath(link)
-        if target.startswith(inside):
+    for link, led in links.items():
+        if led.kind != _environment_links.BAD:
             continue
-        try:
-            owner = os.stat(link).st_uid
-        except OSError as e:
-            broken.append(f"{link} leads to {target} ({e.strerror})")
-            continue
-        if owner == os.geteuid():
-            continue
-        words = f"{link} leads to {target}, which belongs to {_trac_open.account_name(owner)}"
         part = os.path.relpath(link, path).split(os.sep)[0]
-        if not os.access(link, os.R_OK | (os.W_OK if part in _WRITTEN else 0)):
-            broken.append(words)
-        elif not link.startswith(plugins):  # code is better owned by somebody else
-            foreign.append(words)
+        usable = os.access(link, os.R_OK | (os.W_OK if part in _WRITTEN else 0))
+        (foreign if usable else broken).append(_environment_links.printable(f"{link} {led.text}"))
+    refused = "Backups, and the copy before an upgrade, refuse the environment."
     return [
         *_link_results(
             path,
             broken,
             FAILED,
             "Trac cannot use what it needs there: pages are answered with 500 ('Permission "
-            "denied', 'No such file or directory').",
+            f"denied', 'No such file or directory'). {refused}",
             "Remove the link (rm, not chown, which would change what it leads to), and put back "
             "from a backup what stood in its place.",
         ),
@@ -301,9 +309,10 @@ def _links(path: str, links: t.Sequence[str]) -> list[Result]:
             path,
             foreign,
             WARNING,
-            "Trac reads, and may show visitors, what is not the environment's own; copies and "
-            "backups do not hold it.",
-            "Remove the link if nobody has made it on purpose (rm, not chown, which would change "
+            "Trac reads, and may show visitors or run, what is not the environment's own. "
+            + refused,
+            "Put what is needed in the place of the link (rm it, and cp -a what it leads to), or "
+            "remove the link if nobody has made it on purpose (rm, not chown, which would change "
             "what it leads to).",
         ),
     ]

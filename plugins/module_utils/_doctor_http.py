@@ -19,6 +19,7 @@ import urllib.parse
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _http_check,
+    _out_of_service,
     _site_authentication,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import (
@@ -44,6 +45,7 @@ _KNOWN = (
         "needs to be upgraded",
         "See the check database_version.",
     ),
+    (_out_of_service.TITLE, "See the check out_of_service."),
     ("unsupported locale setting", "See the check locale."),
     (
         "readonly database",
@@ -399,7 +401,7 @@ def judge_logins_taken(
     """Whether Trac takes the logins that Apache asks for, which no answer of Apache's tells."""
     results = []
     for site in sites:
-        authentication = site.get("authentication")
+        authentication = site.get("authentication") or {}
         for name in served(site, list(facts)) if authentication else ():
             known = facts.get(name, {})
             found = known.get("no_login") or []

@@ -12,6 +12,7 @@ import re
 import time
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _out_of_service
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import (
     FAILED,
     OK,
@@ -269,3 +270,21 @@ def check_transactions(directory: str) -> t.Iterator[Result]:
         )
     if not found:
         yield Result(name, OK, "no journal of one")
+
+
+def check_out_of_service(path: str) -> t.Iterator[Result]:
+    """What role trac_site keeps visitors from, for which it has written down the reasons."""
+    name = "out_of_service"
+    reasons = _out_of_service.read(text_of(path))
+    for environment, why in sorted(reasons.items()):
+        yield Result(
+            name,
+            FAILED,
+            why,
+            "Visitors get a page which says that the project is being looked after.",
+            "Set right what is named here, and run playbooks/site.yml: it serves the project again "
+            "when all is well with it.",
+            f"environment {environment}",
+        )
+    if not reasons:
+        yield Result(name, OK, "all of them are served")

@@ -43,6 +43,8 @@ CHECKS: dict[str, str] = {
     "database": "The databases answer",
     "database_integrity": "SQLite's files are sound",
     "database_version": "No environment needs an upgrade",
+    "reports": "The databases take the SQL of all reports",
+    "attachments": "Each attachment has its file",
     "plugins": "All plugins load",
     "repositories": "The repositories are there, and can be read",
     "connections": "The database servers have enough connections",
@@ -57,6 +59,7 @@ CHECKS: dict[str, str] = {
     "memory": "The processes fit into the memory",
     "backup": "There are recent backups",
     "transaction": "No run was broken off",
+    "out_of_service": "No project is out of service",
 }
 
 

@@ -117,8 +117,8 @@ class EnvironmentSpec:
     def redactor(self) -> _secrets.Redactor:
         """Knows the secrets among the options."""
         redactor = _secrets.Redactor()
-        for (_section, option), value in self.options.items():
-            redactor.learn(option, value)
+        for (section, option), value in self.options.items():
+            redactor.learn(option, value, section)
         redactor.learn("database", self.new_database)
         return redactor
 
@@ -152,6 +152,8 @@ class Report:
     failure: str | None = None
     warnings: list[str] = field(default_factory=list)
     archive: str | None = None  # where the copy is that was made first
+    # Of one that has failed: whether Trac can serve it as it is, None where nobody has looked.
+    servable: bool | None = None
 
     @property
     def changed(self) -> bool:
@@ -176,10 +178,10 @@ class Report:
         """Note the change of an option."""
         section, option = name
         if old is not None:
-            self.before.append(f"[{section}] {option} = {_secrets.shown(option, old)}")
+            self.before.append(f"[{section}] {option} = {_secrets.shown(option, old, section)}")
         if new is not None:
-            value = _secrets.shown(option, new)
-            if old is not None and value == _secrets.shown(option, old) != new:
+            value = _secrets.shown(option, new, section)
+            if old is not None and value == _secrets.shown(option, old, section) != new:
                 value += " (changed)"
             self.after.append(f"[{section}] {option} = {value}")
         self.changes.append(f"{'remove' if new is None else 'set'} [{section}] {option}")

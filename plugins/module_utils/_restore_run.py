@@ -55,6 +55,7 @@ class Settings:
     archive_directory: str | None
     overwrite: bool
     move: bool
+    mend: bool
     check: bool
 
     @property
@@ -141,6 +142,7 @@ def _work(settings: Settings, items: list[list[t.Any]], outcome: Outcome) -> Non
         "directory": settings.directory,
         "archive": settings.archive_directory,
         "overwrite": settings.overwrite,
+        "mend": settings.mend,
         "check": settings.check,
         "items": items,
     }

@@ -5,8 +5,9 @@
 
 What is a secret is known by its name (``[notification] smtp_password``, ``bind_pw``) or its place
 (the password in ``postgres://trac:password@host/db`` or ``rest:https://user:password@host/``). Both
-are shown as ``********``. A switch is no secret, whatever its name: ``[components]`` names classes
-such as ``acct_mgr.htfile.HtPasswdStore``.
+are shown as ``********``. Nothing in ``[components]`` is a secret, where options are the names of
+classes such as ``acct_mgr.htfile.HtPasswdStore``, nor is a switch, whatever its name, or what says
+how passwords are kept (``htpasswd_file``, ``password_store``).
 """
 
 from __future__ import annotations
@@ -25,6 +26,12 @@ _SECRET_NAME = re.compile(
     r"|(^|[._-]|smtp|imap|ldap|bind|db|sql|root|admin|user|login|auth|proxy|http)(pass|pw|pwd|psk)$",
     re.IGNORECASE,
 )
+# How secrets are kept, made or asked for, not what they are.
+_ABOUT_SECRETS = re.compile(
+    r"[._-](file|path|dir|directory|store|stores|length|format|method|policy|expiry|realm|chars)$",
+    re.IGNORECASE,
+)
+_COMPONENTS = "components"
 _SWITCHES = frozenset(
     {
         "enabled",
@@ -51,18 +58,30 @@ _QUERY_PASSWORD = re.compile(
     re.IGNORECASE,
 )
 
-# Shorter ones would mask half of an unrelated message.
+# To mask these wherever they stand would make a message unreadable, "/srv/********/environments",
+# and tell the secret to whoever knows what stands there. They are masked in their own places only.
 _SHORTEST = 4
+_COMMON = re.compile(
+    r"[0-9]{1,5}|trac|tracuser|admin|administrator|root|user|users|test|guest|demo|project|projects"
+    r"|postgres|postgresql|mysql|mariadb|sqlite|database|localhost|password|passwd|secret|token"
+    r"|default|anonymous|authenticated|auto|file|path|home|none|null|enable|disable|always|never",
+    re.IGNORECASE,
+)
 
 
 @functools.lru_cache(maxsize=4096)
 def is_secret(option: str) -> bool:
     """Whether the value of an option of this name is a secret."""
-    return bool(_SECRET_NAME.search(option))
+    return bool(_SECRET_NAME.search(option)) and not _ABOUT_SECRETS.search(option)
 
 
-def _is_secret_value(option: str, value: str) -> bool:
-    return bool(value) and is_secret(option) and value.strip().lower() not in _SWITCHES
+def _is_secret_value(option: str, value: str, section: str) -> bool:
+    return (
+        bool(value)
+        and section.strip().lower() != _COMPONENTS
+        and is_secret(option)
+        and value.strip().lower() not in _SWITCHES
+    )
 
 
 def _mask_places(text: str) -> str:
@@ -71,16 +90,16 @@ def _mask_places(text: str) -> str:
     return text
 
 
-def shown(option: str, value: str) -> str:
-    """The value of an option as it may be shown."""
-    if _is_secret_value(option, value):
+def shown(option: str, value: str, section: str = "") -> str:
+    """The value of an option, of a section of trac.ini perhaps, as it may be shown."""
+    if _is_secret_value(option, value, section):
         return MASK
     return _mask_places(value)
 
 
-def secrets_in(option: str, value: str) -> list[str]:
+def secrets_in(option: str, value: str, section: str = "") -> list[str]:
     """The secrets in the value of an option."""
-    found = [value] if _is_secret_value(option, value) else []
+    found = [value] if _is_secret_value(option, value, section) else []
     if ":" in value or "=" in value:  # most values have neither
         for pattern in (_URL_PASSWORD, _QUERY_PASSWORD):
             found += [match.group("secret") for match in pattern.finditer(value)]
@@ -93,17 +112,21 @@ class Redactor:
     def __init__(self) -> None:
         self._secrets: set[str] = set()
 
-    def learn(self, option: str, value: str | None) -> None:
+    def learn(self, option: str, value: str | None, section: str = "") -> None:
         """Remember the secrets in the value of an option."""
         if not value:
             return
-        for secret in secrets_in(option, value):
+        for secret in secrets_in(option, value, section):
             self._secrets.update({secret, unquote(secret)})
 
     @property
     def secrets(self) -> t.AbstractSet[str]:
         """The secrets that can be masked in free text."""
-        return {secret for secret in self._secrets if len(secret) >= _SHORTEST}
+        return {
+            secret
+            for secret in self._secrets
+            if len(secret) >= _SHORTEST and not _COMMON.fullmatch(secret)
+        }
 
     def redact(self, text: str) -> str:
         """The text without the secrets."""

@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _out_of_service,
     _site_authentication,
     _site_size,
     _site_tls,
@@ -50,9 +51,12 @@ _POOL_KEYS = ("name", "mode", "processes", "pool_size", "pooling", "environment"
 
 # A private environment answers 403 to a visitor without a login, under its own title.
 _ENVIRONMENT_ANSWERS = [200, 403]
+# What the script of a site says of one that is out of service.
+_OUT_OF_SERVICE = {"status": [503], "title": _out_of_service.TITLE}
 # "About Trac" needs no permission, and each page's navigation asks all policies: what a start page
 # with 403 hides shows there. Somebody may have closed it, or switched it off.
 _ABOUT, _ABOUT_ANSWERS = "/about", [200, 403, 404]
+_SECOND = ", about Trac"
 # A whole site behind Apache's authentication answers 401 in Apache's own words.
 _LOGIN_WANTED = [401]
 
@@ -191,6 +195,12 @@ def site_plan(
         "authentication": _site_authentication.needs(completed),
         "pools": [_pool(site, apache) for site in completed],
         "checks": _checks(completed, hosts, present, settings),
+        "environment_checks": {
+            _check_name(site, name) + page: name
+            for site in completed
+            for name in site["served"]
+            for page in ("", _SECOND)
+        },
         "certificate_checks": _site_tls.certificate_checks(hosts, settings),
         "urls": {site["name"]: _urls(site, settings) for site in completed},
     }
@@ -305,6 +315,7 @@ def _checks(
             for host in hosts
         ]
     titles = {item["name"]: _expected_title(item) for item in present}
+    out = settings.get("out_of_service") or ()
     for site in sites:
         common = _common(site)
         address = _site_tls.base_url(site["tls"], settings)
@@ -313,23 +324,27 @@ def _checks(
             check = {"name": f"site {site['name']}, index", "url": f"{base}/", **common}
             checks.append(_site_authentication.checked(check, site, None))
         for name in site["served"]:
+            if name in out and site["script"] == "deployed":
+                continue  # Trac's own script says what it likes
             check = {
-                "name": f"site {site['name']}, environment {name}",
+                "name": _check_name(site, name),
                 "url": f"{base}/{name}" if site["parent_directory"] else address + site["mount"],
                 "status": _ENVIRONMENT_ANSWERS,
                 **common,
             }
             about = {
                 **check,
-                "name": f"{check['name']}, about Trac",
+                "name": _check_name(site, name) + _SECOND,
                 "url": check["url"].rstrip("/") + _ABOUT,
                 "status": _ABOUT_ANSWERS,
             }
-            if titles.get(name):
+            if name in out:
+                check.update(_OUT_OF_SERVICE)
+            elif titles.get(name):
                 check["title"] = titles[name]
             checks.append(_site_authentication.checked(check, site, name))
             # Where Apache asks everybody for a login, one page says as much as two.
-            if not _site_authentication.is_private(site, name):
+            if name not in out and not _site_authentication.is_private(site, name):
                 checks.append(_site_authentication.checked(about, site, name))
         for name in site["served"][:1]:
             under = f"{base}/{name}" if site["parent_directory"] else base
@@ -342,6 +357,10 @@ def _checks(
             checks += _site_authentication.login_checks(site, common, under)
     _site_authentication.first_answered(checks)
     return checks
+
+
+def _check_name(site: t.Mapping[str, t.Any], environment: str) -> str:
+    return f"site {site['name']}, environment {environment}"
 
 
 def _common(served: t.Mapping[str, t.Any]) -> Dict:

@@ -29,9 +29,9 @@ class ArchiveFailure(Exception):
 
 
 class Packed(t.NamedTuple):
-    """What has been packed."""
+    """What has been packed, as it was read back."""
 
-    files: int
+    names: frozenset[str]  # of the files, with that of the directory before each
     bytes: int  # before they were compressed
     size: int  # of the packed file
     sha256: str
@@ -73,9 +73,10 @@ def pack(path: str, name: str, target: str) -> Packed:
         ) as tar:
             total = _add(tar, path, name, digests)
         file.flush()
-    if _digests(target) != digests:
+    packed = _digests(target)
+    if packed != digests:
         raise ArchiveFailure(f"{target} does not hold what was put into it")
-    return Packed(len(digests), total, hashing.size, hashing.digest.hexdigest())
+    return Packed(frozenset(packed), total, hashing.size, hashing.digest.hexdigest())
 
 
 def _add(tar: tarfile.TarFile, path: str, name: str, digests: dict[str, bytes]) -> int:
@@ -138,6 +139,19 @@ def _copy(source: t.IO[bytes], target: t.IO[bytes] | None) -> bytes:
         digest.update(block)
         if target is not None:
             target.write(block)
+
+
+def unpack_one(file: t.IO[bytes], name: str, target: str) -> None:
+    """Unpack one member, a file, as a new file; of the others nothing is written."""
+    try:
+        for member, content in _members(file):
+            if member.name == name and content is not None:
+                with open(target, "xb") as found:
+                    _copy(content, found)
+                return
+    except _DAMAGED as e:
+        raise ArchiveFailure(f"the archive is damaged ({e})") from e
+    raise ArchiveFailure(f"the archive holds no file {name!r}")
 
 
 def unpack(file: t.IO[bytes], name: str, target: str, size: int) -> None:

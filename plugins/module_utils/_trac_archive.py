@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Verified hot copies of environments, which stay usable while they are copied.
 
-A copy is an environment again: files as they are, an SQLite database as a file of its own, the
-dump of another database in ``db/``, where `trac-admin hotcopy` puts it. It is built under a
-hidden name and appears under its own when everything in it has been compared.
+A copy is an environment again: files as they are, what links lead to in their places, an SQLite
+database as a file of its own, the dump of another database in ``db/``, where `trac-admin hotcopy`
+puts it. It is built under a hidden name and appears under its own when everything in it has been
+compared.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ import sqlite3
 import time
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_database, _trac_dump
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _attachments,
+    _environment_links,
+    _trac_database,
+    _trac_dump,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
 )
@@ -37,11 +43,21 @@ _BLOCK = 1 << 20
 _VOLATILE = {"auth_cookie", "cache", "session", "session_attribute"}
 
 
+class Filled(t.NamedTuple):
+    """What is in a copy."""
+
+    rows: dict[str, int]  # of each table
+    attachments: list[_attachments.Row]
+    lost: list[_attachments.Row]  # those of them that have no file
+    followed: dict[str, str]  # links whose targets are in the copy, by their paths within
+
+
 class Copy(t.NamedTuple):
-    """A finished copy, and how many rows each table had."""
+    """A finished copy, how many rows each table had, and the links that were followed."""
 
     path: str
     rows: dict[str, int]
+    followed: dict[str, str]
 
     def is_current(self, environment: t.Any) -> bool:
         """Whether nothing has been added to or taken from the environment's tables since."""
@@ -50,6 +66,15 @@ class Copy(t.NamedTuple):
         return {k: v for k, v in now.items() if k not in _VOLATILE} == {
             k: v for k, v in self.rows.items() if k not in _VOLATILE
         }
+
+
+def left_alone(path: str, copy: Copy) -> list[str]:
+    """That what links of an environment lead to stays when the environment goes, in words."""
+    return [
+        f"{os.path.join(path, inside)} was a link to {target}, which was left as it is, and whose "
+        f"content is also in {copy.path}; remove it by hand if nobody needs it"
+        for inside, target in copy.followed.items()
+    ]
 
 
 def broken_off(archive: str | None, remove: bool) -> list[str]:
@@ -87,7 +112,7 @@ def hot_copy(environment: t.Any, name: str, archive: str, suffix: str = "") -> C
     """
     check_tools(environment)
     with held_directory(archive, f".{name}.copying-") as partial:
-        rows = fill(environment, partial)
+        filled = fill(environment, partial)
         os.sync()
         while True:
             stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -97,11 +122,12 @@ def hot_copy(environment: t.Any, name: str, archive: str, suffix: str = "") -> C
             time.sleep(0.1)
         os.rename(partial, path)
         sync_directory(archive)  # before anybody removes the original
-    return Copy(path, rows)
+    return Copy(path, filled.rows, filled.followed)
 
 
-def fill(environment: t.Any, copy: str) -> dict[str, int]:
-    """Copy an environment into an empty directory and compare; returns the rows of each table."""
+def fill(environment: t.Any, copy: str) -> Filled:
+    """Copy an environment into an empty directory and compare."""
+    _environment_links.check(environment.path)  # before the work is done in vain
     file = _trac_database.sqlite_file(environment)
     if file is not None:
         return _copy_with_sqlite(environment, file, copy)
@@ -116,7 +142,7 @@ def database_in(environment: t.Any, copy: str) -> str:
     return _trac_dump.file_in(copy, _trac_dump.kind(environment))
 
 
-def _copy_with_server(environment: t.Any, copy: str) -> dict[str, int]:
+def _copy_with_server(environment: t.Any, copy: str) -> Filled:
     """Copy files and dump the database while attachments neither come nor go.
 
     Trac's lock for hot copies would have mysqldump wait forever for its own turn.
@@ -125,22 +151,56 @@ def _copy_with_server(environment: t.Any, copy: str) -> dict[str, int]:
     with _trac_database.connected(environment) as connection:
         with _trac_dump.attachments_held(connection, scheme) as moment:
             rows = _trac_database.row_counts(connection)
-            _copy_files(environment, copy, set())
+            attachments = attachments_of(environment, connection)
+            followed = _copy_files(environment, copy, set())
+            lost = _lost(environment, copy, attachments)
             _trac_dump.dump(environment, copy, len(rows), moment)
         if moment is None:  # the dump has been made later; its rows are known where none came
             now = _trac_database.row_counts(connection)
             rows = {table: count for table, count in rows.items() if now.get(table) == count}
-    return rows
+    return Filled(rows, attachments, lost, followed)
 
 
-def _copy_with_sqlite(environment: t.Any, file: str, copy: str) -> dict[str, int]:
+def _copy_with_sqlite(environment: t.Any, file: str, copy: str) -> Filled:
     """Copy files and database while nobody can write into the database."""
     skipped = {os.path.realpath(path) for path in [file, *(file + end for end in _JOURNALS)]}
+    target = _sqlite_target(environment, file, copy)
     with environment.db_transaction as db:
         # Changes nothing, but keeps others from writing, as trac-admin does it.
         db(f"UPDATE {db.quote('system')} SET name=NULL WHERE name IS NULL")  # noqa: S608
-        _copy_files(environment, copy, skipped)
-        return _copy_sqlite(file, _sqlite_target(environment, file, copy))
+        followed = _copy_files(environment, copy, skipped)
+        rows = _copy_sqlite(file, target)
+        attachments = _sqlite_attachments(target) if "attachment" in rows else []
+        lost = _lost(environment, copy, attachments)
+    return Filled(rows, attachments, lost, followed)
+
+
+def _lost(
+    environment: t.Any, copy: str, attachments: t.Sequence[_attachments.Row]
+) -> list[_attachments.Row]:
+    """The attachments without a file; fails where the copy alone has none."""
+    lost = _attachments.without_file(attachments, _attachments.in_directory(copy))
+    gone = _attachments.without_file(lost, _attachments.in_directory(environment.path))
+    missing = [row for row in lost if row not in gone]
+    if missing:
+        names = "; ".join(_attachments.shown(missing))
+        raise EnvironmentFailure(f"the copy lacks {len(missing)} attachments: {names}")
+    return lost
+
+
+def attachments_of(environment: t.Any, connection: t.Any) -> list[_attachments.Row]:
+    """The attachments in an environment's database."""
+    if not connection.has_table("attachment"):
+        return []
+    file = _trac_database.sqlite_file(environment)
+    return _sqlite_attachments(file) if file else _attachments.rows(connection.cursor())
+
+
+def _sqlite_attachments(file: str) -> list[_attachments.Row]:
+    """The attachments in an SQLite database, whatever bytes their names hold."""
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.text_factory = lambda value: value.decode("utf-8", "surrogateescape")
+        return _attachments.rows(connection.cursor())
 
 
 def _sqlite_target(environment: t.Any, file: str, copy: str) -> str:
@@ -176,27 +236,25 @@ def sqlite_rows(connection: sqlite3.Connection) -> dict[str, int]:
     return rows
 
 
-def _copy_files(environment: t.Any, copy: str, skipped: set[str]) -> None:
-    """Copy everything but the database; links stay links."""
-    root = environment.path
-    waiting = [(root, copy)]
+def _copy_files(environment: t.Any, copy: str, skipped: set[str]) -> dict[str, str]:
+    """Copy everything but the database; returns the links that were followed."""
     made: list[tuple[str, str]] = []
-    while waiting:
-        directory, target = waiting.pop()
-        for entry in os.scandir(directory):
-            to = os.path.join(target, entry.name)
-            if entry.is_symlink():
-                os.symlink(os.readlink(entry.path), to)
-            elif entry.is_dir():
-                os.mkdir(to)
-                waiting.append((entry.path, to))
-                made.append((entry.path, to))
-            # Sockets and the like hold no data.
-            elif entry.is_file() and os.path.realpath(entry.path) not in skipped:
-                _copy_file(entry.path, to, grows=directory == environment.log_dir)
+    walk = _environment_links.Walk(environment.path)
+    for entry in walk:
+        to = os.path.join(copy, entry.inside)
+        if entry.kind == _environment_links.KEPT:
+            os.symlink(entry.text, to)
+        elif entry.kind == _environment_links.DIRECTORY:
+            os.mkdir(to)
+            made.append((entry.path, to))
+        elif os.path.realpath(entry.path) not in skipped:
+            grows = os.path.dirname(entry.path) == environment.log_dir
+            _copy_file(entry.path, to, grows=grows)
+    walk.refuse()
     # When nothing is written into them any more, which would change their times.
     for directory, target in made:
         shutil.copystat(directory, target)
+    return walk.followed
 
 
 def _copy_file(source: str, target: str, grows: bool) -> None:

@@ -15,7 +15,9 @@ import shutil
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _attachments,
     _backup_files,
+    _environment_links,
     _restore_mark,
     _secrets,
     _tar_environment,
@@ -67,14 +69,14 @@ class _Backup:
         path = os.path.join(self.directory, name)
         redactor = _secrets.Redactor()
         try:
-            return {"archive": self._archive(name, path, redactor)}
+            return self._archive(name, path, redactor)
         # One environment must not stop the others, whatever a plugin or a database driver raises.
         except (Exception, SystemExit) as e:  # noqa: BLE001
             failure = isinstance(e, _tar_environment.ArchiveFailure)
             why = str(e) if failure else _trac_open.reason(e, path)
             return {"failure": redactor.redact(why)}
 
-    def _archive(self, name: str, path: str, redactor: _secrets.Redactor) -> Document | None:
+    def _archive(self, name: str, path: str, redactor: _secrets.Redactor) -> Document:
         if not _backup_files.is_name(name):
             raise EnvironmentFailure("its name cannot be a part of the name of a file")
         if not os.path.isfile(os.path.join(path, "VERSION")):
@@ -90,9 +92,17 @@ class _Backup:
             _trac_archive.check_tools(environment)
             self._check_room(environment)
             if self.check:
-                with _trac_database.connected(environment):
-                    return None
+                return {"archive": None, "warnings": self._predicted(environment)}
             return self._packed(environment, name)
+
+    @staticmethod
+    def _predicted(environment: t.Any) -> list[str]:
+        """Fail where no archive could be made; what would be said of one."""
+        _environment_links.check(environment.path)
+        with _trac_database.connected(environment) as connection:
+            rows = _trac_archive.attachments_of(environment, connection)
+        lost = _attachments.without_file(rows, _attachments.in_directory(environment.path))
+        return _said_of(lost)
 
     def _check_room(self, environment: t.Any) -> None:
         """Refuse to begin what cannot be ended; the copy and its archive are there at once."""
@@ -104,7 +114,7 @@ class _Backup:
         target = os.path.join(self.staging, f"{name}{_backup_files.ARCHIVE}")
         os.mkdir(copy)
         try:
-            rows = _trac_archive.fill(environment, copy)
+            filled = _trac_archive.fill(environment, copy)
             os.chmod(copy, os.stat(environment.path).st_mode & 0o7777)
             database = os.path.relpath(_trac_archive.database_in(environment, copy), copy)
             manifest = {
@@ -116,15 +126,49 @@ class _Backup:
                     "file": database,
                     "schema": _trac_dump.schema(environment),
                 },
-                "rows": rows,
+                "rows": filled.rows,
                 "attachments": attachments_in(copy),
+                "attachments_without_file": {
+                    "number": len(filled.lost),
+                    "names": _attachments.shown(filled.lost),
+                },
+                "links": filled.followed,
             }
             packed = _tar_environment.pack(copy, name, target)
+            _check_attachments(copy, name, filled, packed.names)
         finally:
             shutil.rmtree(copy, ignore_errors=True)
-        manifest["files"], manifest["bytes"] = packed.files, packed.bytes
+        manifest["files"], manifest["bytes"] = len(packed.names), packed.bytes
         manifest["archive"] = {"size": packed.size, "sha256": packed.sha256}
-        return {"file": target, "manifest": manifest}
+        archive = {"file": target, "manifest": manifest}
+        return {"archive": archive, "warnings": _said_of(filled.lost)}
+
+
+def _check_attachments(
+    copy: str, name: str, filled: _trac_archive.Filled, names: t.Container[str]
+) -> None:
+    """Refuse an archive without the file of an attachment that is not known to be lost."""
+    real = os.path.realpath(copy)
+
+    def is_packed(inside: str) -> bool:
+        if f"{name}/{inside}" in names:
+            return True
+        # Links within the environment are packed as links.
+        led = os.path.relpath(os.path.realpath(os.path.join(copy, inside)), real)
+        return f"{name}/{led}" in names
+
+    missing = _attachments.without_file(filled.attachments, is_packed)
+    if missing != filled.lost:
+        lacking = [row for row in missing if row not in filled.lost]
+        raise EnvironmentFailure(
+            f"the archive lacks {len(lacking)} of {len(filled.attachments)} attachments: "
+            + "; ".join(_attachments.shown(lacking))
+        )
+
+
+def _said_of(lost: t.Sequence[_attachments.Row]) -> list[str]:
+    """Warnings about attachments that were lost before."""
+    return [_attachments.warning(len(lost), _attachments.shown(lost))] if lost else []
 
 
 def check_room(directory: str, needed: int, what: str) -> None:
@@ -142,15 +186,15 @@ def _mebibytes(size: int) -> str:
 
 
 def _size(environment: t.Any) -> int:
-    """The bytes of an environment's files, that of SQLite's database included."""
+    """The bytes of what belongs to an environment, an SQLite database included."""
     file = _trac_database.sqlite_file(environment)
+    paths = {entry.path for entry in _environment_links.Walk(environment.path)}
+    if file is not None:
+        paths.add(file)
     total = 0
-    for directory, _directories, files in os.walk(environment.path):
-        for name in files:
-            with contextlib.suppress(FileNotFoundError):
-                total += os.lstat(os.path.join(directory, name)).st_size
-    if file is not None and _trac_database.is_elsewhere(environment):
-        total += os.stat(file).st_size
+    for path in paths:
+        with contextlib.suppress(OSError):
+            total += os.stat(path).st_size
     return total
 
 
@@ -210,9 +254,10 @@ def _run(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
             elif "failure" in event.result:
                 say(output, {"event": "failure", "name": name, "reason": event.result["failure"]})
             else:
-                archive = event.result["archive"]
+                archive, warnings = event.result["archive"], event.result["warnings"]
                 manifest = archive and archive["manifest"]
-                say(output, {"event": "archive", "name": name, "manifest": manifest})
+                said = {"event": "archive", "name": name, "manifest": manifest}
+                say(output, {**said, "warnings": warnings})
                 if archive:
                     _send(archive["file"], output)
     say(output, {"event": "end"})

@@ -1,11 +1,11 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Move what an SQLite database holds into a database on a server, with Trac's own conversion.
+"""Move what an SQLite database holds into a database on a server.
 
 It is what `trac-admin convert_db` does, with checks that it leaves out: a table or a column that
-the new database does not have is a reason to stop, not to leave rows behind, and all rows are
-counted.
+the new database does not have is a reason to stop, not to leave rows behind, all rows are counted,
+and values that the server does not take are named, all of them, before anything is made.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sqlite3
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _sqlite_objects,
+    _sqlite_values,
     _trac_database,
     _trac_dump,
     _trac_upgrade,
@@ -28,10 +31,14 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import Ini
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
     environment_class,
     opened,
+    reason,
 )
 
 # SQLite's own, which are no tables of Trac or of a plugin.
 _INTERNAL = "sqlite_"
+_ROWS_AT_ONCE = 100
+_SIZE_AT_ONCE = 1 << 20  # characters
+MEND = "mend (trac_restore_mend)"
 
 
 def check_possible() -> None:
@@ -44,17 +51,116 @@ def check_possible() -> None:
         ) from None
 
 
-def convert(path: str, uri: str, scratch: str) -> None:
-    """Fill an empty database on a server from the environment at a path, which is on SQLite.
+class Prepared(t.NamedTuple):
+    """What is to be said of an environment that can be moved."""
 
-    The environment is upgraded first if it has to be: the new tables are those of this Trac.
-    `scratch` is a directory that does not exist.
+    mended: list[str]  # changes, in words
+    left: list[str]  # warnings
+
+
+def target(environment: t.Any) -> _sqlite_values.Target:
+    """The server of an environment, whose database may be empty."""
+    kind = _trac_dump.kind(environment)
+    width = 4
+    if kind == "mysql":
+        with _trac_database.connected(environment) as connection:
+            width = 4 if connection.charset == "utf8mb4" else 3
+    return _sqlite_values.Target(kind, width)
+
+
+def prepare(
+    path: str, file: str, target: _sqlite_values.Target, scratch: str, mend: bool
+) -> Prepared:
+    """Find everything that would stop the move of an environment, before anything is made.
+
+    The environment, whose database is a file that nobody else uses, is upgraded if it has to be:
+    the new tables are those of this Trac. `scratch` is a directory that does not exist, for an
+    empty environment on SQLite, which shows what Trac and the plugins would make.
     """
     check_possible()
+    # What reads it should not stumble over what can be mended. Triggers would see that.
+    others = _sqlite_objects.without_triggers(file)
+    found = _sqlite_values.look_at_texts(file, target)
+    left = _sqlite_values.mend(file, found)
+    if left:
+        found = [finding for finding in found if finding not in left]
+        found += _sqlite_values.look(file, tracs_shapes(), target)
+        raise EnvironmentFailure(_sqlite_values.refusal(found, target, MEND))
     with opened(environment_class()(path)) as source:
         outdated = _trac_upgrade.is_outdated(source)
     if outdated:
         _trac_upgrade.upgrade(path)
+    with _described() as described:
+        _create(path, "sqlite:db/trac.db", scratch)
+    with opened(environment_class()(path)) as source, opened(environment_class()(scratch)) as empty:
+        _check_tables(source, empty)
+    shapes = {**_shapes(described.values()), **tracs_shapes()}
+    values = _sqlite_values.look(file, shapes, target)
+    left = _sqlite_values.mend(file, values)
+    mended = found + [finding for finding in values if finding.mend and finding not in left]
+    left += _sqlite_values.duplicates(file, shapes, target)
+    if left or (mended and not mend):
+        raise EnvironmentFailure(_sqlite_values.refusal([*left, *mended], target, MEND))
+    others += _sqlite_objects.not_in(file, os.path.join(scratch, "db", "trac.db"))
+    shutil.rmtree(scratch)
+    return Prepared(_sqlite_values.mended_words(mended), _sqlite_objects.words(others))
+
+
+def predict(file: str, target: _sqlite_values.Target, mend: bool) -> list[str]:
+    """What would be mended, in words, of a database that nobody else uses; refuses like prepare.
+
+    What plugins make of their tables, and whether rows would be the same for the server after an
+    upgrade, is not known here.
+    """
+    check_possible()
+    shapes = tracs_shapes()
+    found = _sqlite_values.look(file, shapes, target)
+    left = _sqlite_values.mend(file, found)
+    mended = [finding for finding in found if finding.mend and finding not in left]
+    left += _sqlite_values.duplicates(file, shapes, target)
+    if left or (mended and not mend):
+        raise EnvironmentFailure(_sqlite_values.refusal([*left, *mended], target, MEND))
+    return _sqlite_values.mended_words(mended)
+
+
+def tracs_shapes() -> dict[str, _sqlite_values.Shape]:
+    """What this Trac makes its tables of."""
+    from trac.db_default import schema
+
+    return _shapes(schema, is_tracs=True)
+
+
+def _shapes(tables: t.Iterable[t.Any], is_tracs: bool = False) -> dict[str, _sqlite_values.Shape]:
+    return {table.name: _sqlite_values.shape_of(table, is_tracs) for table in tables}
+
+
+@contextlib.contextmanager
+def _described() -> t.Iterator[dict[str, t.Any]]:
+    """How Trac and plugins describe the tables that they have SQLite make meanwhile.
+
+    SQLite itself does not know how long a whole number may be.
+    """
+    from trac.db.sqlite_backend import SQLiteConnector
+
+    tables: dict[str, t.Any] = {}
+    original = SQLiteConnector.to_sql
+
+    def to_sql(connector: t.Any, table: t.Any) -> t.Any:
+        tables[table.name] = table
+        return original(connector, table)
+
+    SQLiteConnector.to_sql = to_sql
+    try:
+        yield tables
+    finally:
+        SQLiteConnector.to_sql = original
+
+
+def convert(path: str, uri: str, scratch: str) -> None:
+    """Fill an empty database on a server from an environment that is prepared.
+
+    `scratch` is a directory that does not exist.
+    """
     _create(path, uri, scratch)
     with opened(environment_class()(path)) as source, opened(
         environment_class()(scratch)
@@ -65,7 +171,7 @@ def convert(path: str, uri: str, scratch: str) -> None:
 
 
 def _create(path: str, uri: str, scratch: str) -> None:
-    """Make an environment of the same kind on the server, with the tables of its plugins."""
+    """Make an empty environment of the same kind, with the tables of its plugins."""
     ini = IniFile(os.path.join(path, "conf", "trac.ini"))
     parser = ini.proposed({DATABASE: uri})
     options = [
@@ -114,18 +220,61 @@ def _check_tables(source: t.Any, target: t.Any) -> None:
 
 def _copy(source: t.Any, target: t.Any) -> None:
     from trac.db.api import DatabaseManager
-    from trac.db.convert import copy_tables
+    from trac.db.convert import get_replace_cast
 
     rows = _rows(source)
     one, other = DatabaseManager(source), DatabaseManager(target)
     with contextlib.closing(one.get_connection()) as source_db, contextlib.closing(
         other.get_connection()
     ) as target_db:
-        copy_tables(source, target, source_db, target_db, one.connection_uri, other.connection_uri)
+        # None, or a function for the SQL of reports.
+        cast = get_replace_cast(source_db, target_db, one.connection_uri, other.connection_uri)
+        for table in sorted(set(rows) & set(other.get_table_names())):
+            try:
+                _copy_table(_trac_database.sqlite_file(source), target_db, table, cast)
+            # Each driver has exceptions of its own.
+            except Exception as e:
+                why = reason(e, target.path)
+                raise EnvironmentFailure(f"the rows of {table} cannot be copied: {why}") from e
+        target_db.commit()
         if _trac_dump.kind(target) == "postgres":
             _set_sequences(target_db)
     found = _rows(target)
     _trac_dump.compare({table: count for table, count in rows.items() if table in found}, found)
+
+
+def _copy_table(file: str | None, target: t.Any, table: str, cast: t.Any) -> None:
+    """As Trac's own function does it, which takes too many large rows for a packet of MySQL's."""
+    cursor, name = target.cursor(), target.quote(table)
+    cursor.execute(f"DELETE FROM {name}")  # noqa: S608
+    with contextlib.closing(sqlite3.connect(str(file))) as source:
+        quoted = table.replace('"', '""')
+        rows = source.execute(f'SELECT * FROM "{quoted}"')  # noqa: S608
+        columns = [column[0] for column in rows.description]
+        query = columns.index("query") if cast and table == "report" else -1
+        holders = f"({', '.join(['%s'] * len(columns))})"
+        insert = f"INSERT INTO {name} ({', '.join(map(target.quote, columns))}) VALUES "  # noqa: S608
+        for batch in _batches(rows):
+            values = [value for row in batch for value in row]
+            if query >= 0:
+                for at in range(query, len(values), len(columns)):
+                    values[at] = values[at] and cast(values[at])
+            cursor.execute(insert + ", ".join([holders] * len(batch)), values)
+
+
+def _batches(rows: t.Iterable[tuple[t.Any, ...]]) -> t.Iterator[list[tuple[t.Any, ...]]]:
+    """Rows that go together; one that is large goes alone."""
+    batch: list[tuple[t.Any, ...]] = []
+    size = 0
+    for row in rows:
+        more = sum(len(value) for value in row if isinstance(value, (str, bytes)))
+        if batch and (len(batch) == _ROWS_AT_ONCE or size + more > _SIZE_AT_ONCE):
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += more
+    if batch:
+        yield batch
 
 
 def _set_sequences(connection: t.Any) -> None:

@@ -75,6 +75,13 @@ def is_elsewhere(environment: t.Any) -> bool:
     return file is None or not os.path.realpath(file).startswith(inside)
 
 
+def is_linked(environment: t.Any) -> bool:
+    """Whether a link in the environment's directory leads to an SQLite database elsewhere."""
+    file = sqlite_file(environment)
+    inside = os.path.join(os.path.normpath(environment.path), "")
+    return file is not None and file.startswith(inside) and is_elsewhere(environment)
+
+
 @contextlib.contextmanager
 def patience(seconds: int) -> t.Iterator[None]:
     """Wait no longer than that for what has no limit of its own, as MySQL's driver."""

@@ -66,9 +66,9 @@ class IniFile:
 
     def secrets(self) -> t.Iterator[tuple[str, str]]:
         """Option and value of what nobody else should read."""
-        for options in self.options.values():
+        for section, options in self.options.items():
             for option, value in options.items():
-                if _secrets.secrets_in(option, value):
+                if _secrets.secrets_in(option, value, section):
                     yield option, value
 
     def old_comments(self) -> t.Iterator[OptionName]:
@@ -83,7 +83,11 @@ class IniFile:
         mode = stat.S_IMODE(os.stat(self.path).st_mode)
         if not mode & 0o007:
             return None
-        new = (_secrets.secrets_in(name[1], value) for name, value in changes.items() if value)
+        new = (
+            _secrets.secrets_in(option, value, section)
+            for (section, option), value in changes.items()
+            if value
+        )
         if any(new) or any(True for dummy in self.secrets()):
             return mode, mode & ~0o007
         return None

@@ -18,6 +18,7 @@ import sys
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _environment_links,
     _fault,
     _restore_mark,
     _secrets,
@@ -132,6 +133,7 @@ def _look(path: str, kind: t.Any, holder: str | None) -> Document:
             seen["warnings"] = [redact(words) for words in _trac_findings.words(environment, ini)]
             _trac_findings.refuse_upgrade(environment)
             _fault.refuse(_trac_faults.faults(environment, seen["outdated"]), "")
+        _environment_links.check(path)  # which the copy before the upgrade would refuse
     # Whatever a plugin or a database driver raises is the answer.
     except (Exception, SystemExit) as e:  # noqa: BLE001
         seen["failure"] = redact(_trac_open.reason(e, path))

@@ -163,8 +163,25 @@ class Reconciler:
         # One environment must not stop the others, whatever a plugin or a database driver raises.
         except (Exception, SystemExit) as e:  # noqa: BLE001
             report.failure = redactor.redact(reason(e, path))
+            if spec.state != "absent":
+                report.servable = self._is_servable(spec.name, path)
         report.warnings[:] = [redactor.redact(warning) for warning in report.warnings]
         return report
+
+    def _is_servable(self, name: str, path: str) -> bool:
+        """Whether Trac can serve an environment as it is, whatever it should have become."""
+        if name in self._half_restored:
+            return False
+        try:
+            ini = IniFile(os.path.join(path, "conf", "trac.ini"))
+            # Without what they say, pages may be open that were not.
+            _fault.refuse(_trac_named_files.inherited(ini.parser, ini.path))
+            with opened(environment_class()(path, ini.parser)) as environment:
+                self._servers.check(environment)
+                outdated = _trac_upgrade.is_outdated(environment, pages=False)
+                return not outdated and not _trac_faults.faults(environment)
+        except (Exception, SystemExit):  # noqa: BLE001, as above
+            return False
 
     # Creation
 

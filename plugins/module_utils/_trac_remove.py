@@ -16,7 +16,11 @@ import secrets
 import shutil
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_archive, _trac_database
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _environment_links,
+    _trac_archive,
+    _trac_database,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     DATABASE,
     EnvironmentFailure,
@@ -70,12 +74,15 @@ def remove(path: str, archive: str | None, report: Report, check: bool) -> None:
     name = os.path.basename(path)
     with opened(environment_class()(path, IniFile(_ini_path(path)).parser)) as environment:
         _trac_archive.check_tools(environment)
+        # So that check mode knows, too.
+        _environment_links.check(environment.path)
         with _trac_database.connected(environment):
-            pass  # so that check mode knows, too
+            pass
         if not check:
             copy = _trac_archive.hot_copy(environment, name, archive)
             report.archive = copy.path
             report.change(*ARCHIVED)
+            report.warnings += _trac_archive.left_alone(path, copy)
             if not copy.is_current(environment):
                 raise EnvironmentFailure(_CAME.format(copy.path))
     if check:
@@ -106,7 +113,10 @@ def _destroy(path: str, destroy: t.Callable[[t.Any], None]) -> None:
     if os.path.exists(_ini_path(path)):
         parser = IniFile(_ini_path(path)).parser
         with opened(environment_class()(path, parser, new=True)) as environment:
-            if _trac_database.is_elsewhere(environment):
+            # Nothing is removed through a link.
+            if _trac_database.is_elsewhere(environment) and not _trac_database.is_linked(
+                environment
+            ):
                 _trac_database.check_driver(environment)
                 destroy(environment)
     shutil.rmtree(path)

@@ -14,10 +14,13 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import tempfile
 import time
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _attachments,
+    _environment_links,
     _restore_faults,
     _restore_mark,
     _secrets,
@@ -31,6 +34,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_findings,
     _trac_plugins,
     _trac_processes,
+    _trac_reports,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     DATABASE,
@@ -57,6 +61,7 @@ _UMASK = 0o007
 _SUFFIX = "-before-restore"
 _OVERWRITE = "overwrite (trac_restore_overwrite)"
 _RESERVE = 16 * 1024 * 1024  # bytes that have to stay free
+_LINKS_SHOWN = 20
 
 Document = t.Dict[str, t.Any]
 
@@ -82,6 +87,7 @@ class Restorer:
         self.directory: str = payload["directory"]
         self.archive: str | None = payload["archive"]
         self.overwrite: bool = payload["overwrite"]
+        self.mend: bool = payload["mend"]
         self.check: bool = payload["check"]
 
     def restore(self, item: Item) -> Report:
@@ -136,14 +142,37 @@ class Restorer:
             )
 
     def _predict(self, item: Item, path: str, there: bool, report: Report) -> None:
+        mended: list[str] = []
         with os.fdopen(item.file, "rb") as file:
             _restore_faults.predict(file, item.manifest["name"], path)
-        if item.database and _scheme(item.database) != "sqlite":
-            nowhere = os.path.join(self.directory, item.name)
-            parser = proposal(os.path.join(nowhere, "conf", "trac.ini"), {DATABASE: item.database})
-            with opened(environment_class()(nowhere, parser, new=True)) as environment:
-                self.check_target(environment)
+            if item.database and _scheme(item.database) != "sqlite":
+                nowhere = os.path.join(self.directory, item.name)
+                options = {DATABASE: item.database}
+                parser = proposal(os.path.join(nowhere, "conf", "trac.ini"), options)
+                with opened(environment_class()(nowhere, parser, new=True)) as environment:
+                    self.check_target(environment)
+                    if item.kind == "sqlite":
+                        mended = self._predict_move(item, file, environment, report)
         _note(item, item.database, there, report)
+        for words in mended:
+            report.change(words, [], [])
+        _warn(item.manifest, report)
+
+    def _predict_move(
+        self, item: Item, file: t.IO[bytes], environment: t.Any, report: Report
+    ) -> list[str]:
+        """Look at the values that would move; returns what would be mended, in words."""
+        with tempfile.TemporaryDirectory() as scratch:
+            try:
+                _trac_backup.check_room(scratch, item.manifest["bytes"], "the database")
+            except EnvironmentFailure as e:
+                report.warnings.append(f"its values were not looked at in check mode: {e}")
+                return []
+            database = os.path.join(scratch, "trac.db")
+            inside = f"{item.manifest['name']}/{item.manifest['database']['file']}"
+            file.seek(0)
+            _tar_environment.unpack_one(file, inside, database)
+            return _trac_convert.predict(database, _trac_convert.target(environment), self.mend)
 
     def check_target(self, environment: t.Any) -> bool:
         """Refuse a database that cannot be used; returns whether it holds anything."""
@@ -170,12 +199,7 @@ class Restorer:
             with os.fdopen(item.file, "rb") as file:
                 size = item.manifest["bytes"]
                 _tar_environment.unpack(file, item.manifest["name"], new, size)
-            found = _trac_backup.attachments_in(new)
-            if found != item.manifest["attachments"]:
-                raise EnvironmentFailure(
-                    f"the archive holds other attachments ({found}) than its manifest says "
-                    f"({item.manifest['attachments']})"
-                )
+            _check_attachments(item.manifest, new)
             ini = IniFile(os.path.join(new, "conf", "trac.ini"))
             for option, value in ini.secrets():
                 redactor.learn(option, value)
@@ -183,6 +207,9 @@ class Restorer:
             place = _Place(self, item, path, there, holder, new, ini, report)
             uri = place.prepare()
             _note(item, uri if item.database else None, there, report)
+            for words in place.mended:
+                report.change(words, [], [])
+            _warn(item.manifest, report)
             # Trac looks at the time of trac.ini to see that it is another one.
             os.utime(ini.path)
             os.sync()
@@ -215,6 +242,7 @@ class _Place:
         self.ini = ini
         self.report = report
         self.kept: _trac_archive.Copy | None = None
+        self.mended: list[str] = []  # in words
         self.rows: dict[str, int] = item.manifest["rows"]
 
     @property
@@ -245,9 +273,13 @@ class _Place:
         with opened(environment_class()(self.new, parser)) as environment:
             full = self.restorer.check_target(environment)
             self._check_schema(environment)
+            if self.item.kind == "sqlite":
+                self._make_movable(environment)
             self._keep()
             dump = self._keep_database(environment) if full else None
             self._fill(environment, uri, dump)
+            if self.item.kind == "sqlite":
+                self.report.warnings += _trac_reports.words_of_move(environment)
         if uri != current:
             self.ini.write({DATABASE: uri})
         os.unlink(self._file)
@@ -255,6 +287,23 @@ class _Place:
             with contextlib.suppress(OSError):
                 os.rmdir(os.path.dirname(self._file))
         return uri
+
+    def _make_movable(self, environment: t.Any) -> None:
+        """Refuse what cannot be moved to the server of an environment; nothing is made there."""
+        # Trac is going to read what was unpacked, not what is where the backup comes from.
+        own = f"sqlite:{os.path.relpath(self._file, self.new)}"
+        if self.ini.current(DATABASE) != own:
+            self.ini.write({DATABASE: own})
+        prepared = _trac_convert.prepare(
+            self.new,
+            self._file,
+            _trac_convert.target(environment),
+            os.path.join(self.holder, "empty"),
+            self.restorer.mend,
+        )
+        self.ini = IniFile(self.ini.path)  # which an upgrade may have changed
+        self.mended = prepared.mended
+        self.report.warnings += prepared.left
 
     def _check_sqlite(self) -> None:
         if os.path.islink(self._file) or not os.path.isfile(self._file):
@@ -318,6 +367,7 @@ class _Place:
             )
         else:
             self.report.archive = self.kept.path
+            self.report.warnings += _trac_archive.left_alone(self.path, self.kept)
 
     def _keep_database(self, environment: t.Any) -> str:
         """Copy what the database on a server holds; returns the dump."""
@@ -430,7 +480,11 @@ class _Place:
         kept = t.cast(_trac_archive.Copy, self.kept)
         ini = IniFile(os.path.join(former, "conf", "trac.ini"))
         with opened(environment_class()(former, ini.parser)) as environment:
-            if _trac_database.is_elsewhere(environment) or kept.is_current(environment):
+            if _trac_database.is_elsewhere(environment) and not _trac_database.is_linked(
+                environment
+            ):
+                return  # it has been replaced, or stays
+            if kept.is_current(environment):
                 return
             copy = _trac_archive.hot_copy(
                 environment, self.item.name, t.cast(str, self.restorer.archive), _SUFFIX
@@ -438,6 +492,38 @@ class _Place:
         self.report.archive = copy.path
         self.report.warnings.append(
             f"somebody worked in it while it was replaced; that is kept in {copy.path}"
+        )
+
+
+def _check_attachments(manifest: Document, new: str) -> None:
+    """Refuse an archive that does not hold the attachments which its backup says it does."""
+    found, wanted = _trac_backup.attachments_in(new), manifest["attachments"]
+    if found == wanted:
+        return
+    why = f"the archive holds other attachments ({found}) than its manifest says ({wanted})"
+    walk = _environment_links.Walk(new)
+    for _entry in walk:
+        pass
+    led = [*walk.problems, *(f"{inside} leads to {to}" for inside, to in walk.followed.items())]
+    if led:  # as backups of earlier versions may hold
+        why += (
+            ". It holds links instead of what these led to: " + "; ".join(led[:_LINKS_SHOWN]) + ". "
+            "Put a copy of that where the links lead to, for the time of the restoration, or "
+            "restore a later backup"
+        )
+    raise EnvironmentFailure(why)
+
+
+def _warn(manifest: Document, report: Report) -> None:
+    """Say what is not in the restored environment as it was in the former one."""
+    lost = manifest.get("attachments_without_file")
+    if lost and lost["number"]:
+        report.warnings.append(_attachments.warning(lost["number"], lost["names"]))
+    followed = manifest.get("links") or {}
+    links = [f"{inside} was a link to {target}" for inside, target in followed.items()]
+    if links:
+        report.warnings.append(
+            "what links led to is in the environment itself now: " + "; ".join(links[:_LINKS_SHOWN])
         )
 
 

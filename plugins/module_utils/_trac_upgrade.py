@@ -9,9 +9,14 @@ import contextlib
 import functools
 import io
 import os
+import re
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_archive
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _environment_links,
+    _old_attachments,
+    _trac_archive,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
     Report,
@@ -114,6 +119,8 @@ def prepare(environment: t.Any, archive: str | None, report: Report, check: bool
             "it needs to be upgraded, and there is no archive_directory to copy it to first"
         )
     _trac_archive.check_tools(environment)
+    _old_attachments.check(environment)
+    _environment_links.check(environment.path)
     if not check:
         name = os.path.basename(environment.path)
         copy = _trac_archive.hot_copy(environment, name, archive, "-before-upgrade")
@@ -139,7 +146,11 @@ def upgrade(path: str) -> list[str]:
             os.close(os.open(mark, os.O_WRONLY | os.O_CREAT, 0o660))
             sync_directory(path)
         if environment.needs_upgrade():
-            with kept_in_place(environment), contextlib.redirect_stdout(notices):
+            _old_attachments.check(environment)
+            _old_attachments.prepare(environment)
+            with kept_in_place(environment), contextlib.redirect_stdout(
+                notices
+            ), contextlib.redirect_stderr(notices):
                 environment.upgrade()
     if pages:
         # Opened anew, because the upgrade may have changed what components are there.
@@ -147,7 +158,6 @@ def upgrade(path: str) -> list[str]:
             admin = WikiAdmin(environment)
             admin.load_pages(admin.default_pages_dir, ignore=_OWN_PAGES, create_only=_KEPT_PAGES)
         os.unlink(mark)
-    # One for each paragraph.
-    return [
-        " ".join(notice.split()) for notice in notices.getvalue().split("\n\n") if notice.strip()
-    ]
+    # One for each paragraph, which does not end with a colon.
+    paragraphs = re.split(r"(?<!:)\n\n", notices.getvalue())
+    return [" ".join(notice.split()) for notice in paragraphs if notice.strip()]

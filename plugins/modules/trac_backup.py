@@ -226,6 +226,8 @@ def main() -> None:
         except (_backup_files.BackupFailure, _worker_process.WorkerError) as e:
             module.warn(f"What would be backed up cannot be predicted: {e}")
             outcome = _backup_run.Outcome()
+    for warning in outcome.warnings:
+        module.warn(warning)
     message = outcome.message()
     if message:
         module.fail_json(msg=message, **_result(outcome))

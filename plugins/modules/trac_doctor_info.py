@@ -49,6 +49,8 @@ options:
       - database
       - database_integrity
       - database_version
+      - reports
+      - attachments
       - plugins
       - repositories
       - connections
@@ -63,6 +65,7 @@ options:
       - memory
       - backup
       - transaction
+      - out_of_service
   environments_dir:
     description: The directory that the environments are in.
     type: path
@@ -152,6 +155,11 @@ options:
     description: The file in which backups say how they went.
     type: path
     default: /var/lib/trac-mod-wsgi/backup.json
+  out_of_service:
+    description: The file in which role P(trac.mod_wsgi.trac_site#role) says what is out of service.
+    type: path
+    default: /srv/trac/sites/.out-of-service
+    version_added: "0.3.0"
   backup_hours:
     description: How old the last good backup of an environment may be, in hours.
     type: int
@@ -251,6 +259,7 @@ counts:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _out_of_service
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import Examination
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import CHECKS
 
@@ -305,6 +314,7 @@ def main() -> None:
                 "type": "path",
                 "default": "/var/lib/trac-mod-wsgi/backup.json",
             },
+            "out_of_service": {"type": "path", "default": _out_of_service.FILE},
             "backup_hours": {"type": "int", "default": 26},
             "certificate_days": {"type": "int", "default": 21},
             "free_mb": {"type": "int", "default": 200},

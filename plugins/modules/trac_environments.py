@@ -89,7 +89,9 @@ options:
             commas. V(null) removes the option from C(trac.ini).
           - Values of options whose names say that they are secrets (C(password), C(secret),
             C(token), C(api_key), names that end in C(_pass) or C(_pw) and the like) and passwords
-            in URLs are never shown. Switches (V(enabled), V(true), V(none)) are.
+            in URLs are never shown. Switches (V(enabled), V(true), V(none)) are, and so is
+            everything in C([components]) and what says where passwords are kept (C(htpasswd_file),
+            C(password_store)).
           - A new environment has an empty C([header_logo] src) unless this says otherwise. Trac
             then shows the title at the head of each page; its own default is a picture that is
             not there.
@@ -449,6 +451,13 @@ environments:
       description: Why the wanted state could not be reached.
       type: str
       returned: when it could not
+    servable:
+      description:
+        - Whether Trac can serve it as it is nevertheless. It cannot while it waits for an upgrade,
+          or where its pages would be errors. Null where nobody has looked.
+      type: bool
+      returned: when it could not
+      sample: true
     archive:
       description: The verified copy that was made first.
       type: str
@@ -544,11 +553,11 @@ def _shared_options() -> dict[str, t.Any]:
 
 
 def _hide_options(config: dict[str, t.Any] | None) -> None:
-    for options in (config or {}).values():
+    for section, options in (config or {}).items():
         if isinstance(options, dict):
             for option, value in options.items():
                 if isinstance(value, str):
-                    options[option] = _secrets.shown(str(option), value)
+                    options[option] = _secrets.shown(str(option), value, str(section))
 
 
 class EnvironmentsModule(AnsibleModule):  # type: ignore[misc]
@@ -587,8 +596,8 @@ class Environments:
             self.redactor.learn("database", document["database"])
             self.redactor.learn("database", document["new_database"])
         for spec in self.specs:
-            for (_section, option), value in spec.options.items():
-                self.redactor.learn(option, value)
+            for (section, option), value in spec.options.items():
+                self.redactor.learn(option, value, section)
         for spec in self.specs:
             if spec.adopt_from and (
                 _is_below(spec.adopt_from, self.directory)
@@ -772,6 +781,7 @@ class Environments:
             }
             if report.failure is not None:
                 entry["failure"] = report.failure
+                entry["servable"] = report.servable
             if report.archive is not None:
                 entry["archive"] = report.archive
             environments.append(entry)

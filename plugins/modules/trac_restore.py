@@ -24,6 +24,9 @@ description:
   - A backup of an environment on SQLite can be restored into PostgreSQL or MySQL, with Trac's own
     conversion (Trac 1.6). The tables of plugins move as well if the plugins are installed and
     enabled; otherwise the environment is refused. It is upgraded first if Trac wants it.
+  - Values that the server does not take are named, all of them, before anything is made there, see
+    O(mend). Views, triggers and indexes that somebody has made by hand do not move, and are named
+    in a warning, as are reports that the new database refuses.
   - A run that is killed while it replaces an environment leaves a mark, because its files and its
     database may not fit together then. M(trac.mod_wsgi.trac_environments) and
     M(trac.mod_wsgi.trac_backup) refuse the environment until it has been restored once more.
@@ -38,6 +41,8 @@ attributes:
     support: full
     details:
       - The checksums are compared, and a database on a server that is given is connected to.
+      - Values that the server does not take are named (in tables of plugins, only as far as SQLite
+        tells; in a database that an older Trac has made, before its upgrade).
       - As long as the virtual environment or the account does not exist, only the checksums are.
   diff_mode:
     support: full
@@ -93,6 +98,16 @@ options:
   move:
     description: Whether a backup of an environment on SQLite is restored into its
       O(databases[].new_database).
+    type: bool
+    default: false
+  mend:
+    description:
+      - Whether values that a server does not take are mended on the way from SQLite, where that
+        needs no guess. Empty text in a column of numbers becomes 0 (or NULL, in the table of a
+        plugin), NUL characters go, bytes in UTF-8 become text.
+      - RV(environments[].changes) says which column and rows. The backup stays as it is.
+      - Without it, and with other values (dates as text, text in Latin-1, rows that are the same
+        for the server), the environment is refused, and the values are named.
     type: bool
     default: false
   backup_directory:
@@ -185,6 +200,7 @@ environments:
       returned: when it could not
 """
 
+import copy
 import grp
 import typing as t
 
@@ -230,6 +246,7 @@ def _settings(module: AnsibleModule) -> _restore_run.Settings:
         archive_directory=params["archive_directory"],
         overwrite=params["overwrite"],
         move=params["move"],
+        mend=params["mend"],
         check=module.check_mode,
     )
     if not settings.is_ready:
@@ -270,13 +287,21 @@ def _result(outcome: _restore_run.Outcome, with_diff: bool) -> dict[str, t.Any]:
     return result
 
 
-def _restore(module: AnsibleModule) -> _restore_run.Outcome:
+def _hide(documents: t.Iterable[dict[str, t.Any]]) -> None:
+    """Mask passwords in arguments, which Ansible shows."""
+    for document in documents:
+        for key in ("database", "new_database"):
+            if document.get(key):
+                document[key] = _secrets.shown(key, document[key])
+
+
+def _restore(params: t.Mapping[str, t.Any], module: AnsibleModule) -> _restore_run.Outcome:
     settings = _settings(module)
-    if module.params["environments"] is None:
+    if params["environments"] is None:
         wanted = _restore_run.newest_of_all(settings.backup_directory)
     else:
-        wanted = [_restore_run.Wanted(**each) for each in module.params["environments"]]
-    known = {each["name"]: each for each in module.params["databases"] or []}
+        wanted = [_restore_run.Wanted(**each) for each in params["environments"]]
+    known = {each["name"]: each for each in params["databases"] or []}
     for each in wanted:
         if each.name in known:
             each.database = each.database or known[each.name]["database"]
@@ -307,6 +332,7 @@ def main() -> None:
                 },
             },
             "move": {"type": "bool", "default": False},
+            "mend": {"type": "bool", "default": False},
             "directory": {"type": "path", "required": True},
             "python": {"type": "path", "required": True},
             "user": {"type": "str", "required": True},
@@ -318,17 +344,19 @@ def main() -> None:
         supports_check_mode=True,
     )
     redactor = _secrets.Redactor()
-    documents = module.params["environments"] or []
-    for document in documents + (module.params["databases"] or []):
+    params = copy.deepcopy(module.params)
+    documents = params["environments"] or []
+    for document in documents + (params["databases"] or []):
         for key in ("database", "new_database"):
             redactor.learn("database", document.get(key))
     module.no_log_values.update(redactor.secrets)
+    _hide([*(module.params["environments"] or []), *(module.params["databases"] or [])])
     names = [document["name"] for document in documents]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         module.fail_json(msg=f"environments: listed twice: {', '.join(twice)}")
     try:
-        outcome = _restore(module)
+        outcome = _restore(params, module)
     except (OSError, _backup_files.BackupFailure, _worker_process.WorkerError) as e:
         module.fail_json(msg=redactor.redact(_backup_run.words(e)))
     for report in outcome.reports:

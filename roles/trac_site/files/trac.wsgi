@@ -173,9 +173,9 @@ def know_groups():
 
 def serve_well():
     """Switch on what the files beside this script have for a process that serves many requests."""
-    sys.path.append(SETTINGS["directory"])
     serving = importlib.import_module("trac_serving")
     serving.environments()
+    out_of_service.tell_index()
     if SETTINGS["reuse"]:
         importlib.import_module("trac_packages").keep_packages()
         pages = importlib.import_module("trac_pages")
@@ -186,6 +186,7 @@ def serve_well():
             SETTINGS["parent_directory"],
             SETTINGS["preload"],
             SETTINGS["freeze"],
+            out_of_service.is_out,
         )
 
 
@@ -198,6 +199,12 @@ if SETTINGS["pooling"] == "disabled":
     disable_pooling()
 elif SETTINGS["pooling"] == "per_request":
     dispatch_request = per_request(dispatch_request, request_pool())
+
+sys.path.append(SETTINGS["directory"])
+out_of_service = importlib.import_module("trac_out_of_service").OutOfService(
+    os.path.dirname(SETTINGS["directory"])
+)
+dispatch_request = out_of_service.guarded(dispatch_request, SETTINGS["environment"])
 
 if SETTINGS["groups"]:
     know_groups()

@@ -253,11 +253,11 @@ def say(text: str) -> None:
     print(f"Trac in process {os.getpid()}: {text}", file=sys.stderr, flush=True)
 
 
-def recently_used(parent_directory: str, most: int) -> list[str]:
-    """The paths of so many environments, the ones whose files changed last in front."""
+def recently_used(parent_directory: str) -> list[str]:
+    """The paths of environments, the ones whose files changed last in front."""
     main = importlib.import_module("trac.web.main")
     found = main.get_environments({"trac.env_parent_dir": parent_directory})
-    return sorted(found.values(), key=last_change, reverse=True)[:most]
+    return sorted(found.values(), key=last_change, reverse=True)
 
 
 def last_change(path: str) -> float:
@@ -333,7 +333,11 @@ def caretaker() -> Caretaker:
 
 
 def take_care(
-    environment: str | None, parent_directory: str | None, preload: int, freeze: bool
+    environment: str | None,
+    parent_directory: str | None,
+    preload: int,
+    freeze: bool,
+    is_out: t.Callable[[str], bool],
 ) -> None:
     """Preload and freeze for a site.
 
@@ -341,8 +345,10 @@ def take_care(
     :param parent_directory: path of the directory of all of them, or None
     :param preload: how many environments are opened when the process starts, 0 for none
     :param freeze: whether what stays is kept from the garbage collector
+    :param is_out: whether an environment is out of service, which may crash who opens it
     """
-    paths = [environment] if environment else recently_used(parent_directory or "", preload)
+    paths = [environment] if environment else recently_used(parent_directory or "")
+    paths = [path for path in paths if not is_out(path)]
     caretaker().freeze |= freeze
     if freeze:
         gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])

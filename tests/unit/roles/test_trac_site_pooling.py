@@ -23,9 +23,8 @@ import pytest
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_plan
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins import site_settings
 
-SOURCE = (
-    pathlib.Path(__file__).parents[3] / "roles" / "trac_site" / "files" / "trac.wsgi"
-).read_text(encoding="utf-8")
+FILES = pathlib.Path(__file__).parents[3] / "roles" / "trac_site" / "files"
+SOURCE = (FILES / "trac.wsgi").read_text(encoding="utf-8")
 SETTINGS = {**site_settings.SETTINGS, "hello_world_path": ""}
 WAIT = 10  # seconds, for what should happen at once
 
@@ -124,7 +123,9 @@ class Site:
             monkeypatch.setitem(sys.modules, module, backend)
         main = types.ModuleType("trac.web.main")
         main.dispatch_request = lambda environ, _start: environ["page"]()  # type: ignore[attr-defined]
+        main.open_environment = None  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "trac.web.main", main)
+        monkeypatch.syspath_prepend(str(FILES))
         # Environments and what is kept of them have their own tests.
         serving = types.ModuleType("trac_serving")
         serving.environments = lambda: None  # type: ignore[attr-defined]

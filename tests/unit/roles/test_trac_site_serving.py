@@ -603,6 +603,71 @@ print(json.dumps([frozen, kept, old() is None]))
     assert gone
 
 
+# What a visitor gets, with headers.
+VISIT = """
+def visit(path):
+    said = []
+    def start(line, headers, exc_info=None):
+        said[:] = [line, dict(headers)]
+        return body.append
+    body = []
+    body.extend(application({
+        "REQUEST_METHOD": "GET", "SCRIPT_NAME": "/trac", "PATH_INFO": path, "QUERY_STRING": "",
+        "SERVER_NAME": "h", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "h",
+        "REMOTE_ADDR": "127.0.0.1", "wsgi.version": (1, 0), "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(), "wsgi.errors": sys.stderr, "wsgi.multithread": True,
+        "wsgi.multiprocess": True, "wsgi.run_once": False,
+    }, start))
+    return [*said, b"".join(body).decode()]
+opened = [os.path.basename(path) for path in env_cache]
+"""
+
+
+def test_what_is_out_of_service_is_not_opened_and_answers_with_a_page(site: Site) -> None:
+    used(site, "bad", 2_000_000_000)
+    listed = site.directory / "sites" / ".out-of-service"
+    listed.parent.mkdir()
+    listed.write_text('{"bad": "the secret reason in /srv"}', encoding="utf-8")
+    code = """
+pages = [visit(path) for path in ("/bad", "/bad/wiki/Page", "/badly", "/one", "/")]
+print(json.dumps([opened, [os.path.basename(path) for path in env_cache], *pages]))
+"""
+    opened, later, page, deeper, other, one, index = site.ask(VISIT + code)
+    assert "bad" not in [*opened, *later]
+    assert page == deeper
+    status, headers, body = page
+    assert status == "503 Service Unavailable"
+    assert (headers["Retry-After"], headers["Cache-Control"]) == ("300", "no-store")
+    assert headers["Content-Length"] == str(len(body))
+    assert "<title>Being looked after</title>" in body
+    assert "This project is being looked after." in body
+    assert other[0] == "404 Not Found"
+    assert (one[0], "Made" in one[2]) == ("200 Ok", True)
+    assert index[0] == "200 Ok"
+    assert 'href="/trac/one"' in index[2]
+    assert "This project is being looked after." in index[2]
+    assert 'href="/trac/bad"' not in index[2]
+    assert "secret" not in page[2] + index[2]
+
+
+def test_a_site_of_one_environment_is_out_of_service_and_back_at_once(site: Site) -> None:
+    listed = site.directory / "sites" / ".out-of-service"
+    listed.parent.mkdir()
+    code = f"""
+file = {str(listed)!r}
+seen = [visit("/wiki")[0]]
+for text in ('{{"one": "?"}}', '{{"two": "?"}}'):
+    with open(file + "~", "w") as new:
+        new.write(text)
+    os.replace(file + "~", file)
+    seen.append(visit("/wiki")[0])
+os.remove(file)
+print(json.dumps([*seen, visit("/wiki")[0]]))
+"""
+    found = site.ask(VISIT + code, environment="one")
+    assert found == ["200 Ok", "503 Service Unavailable", "200 Ok", "200 Ok"]
+
+
 PLUGIN = """
 from trac.core import Component, implements
 from trac.web.chrome import INavigationContributor

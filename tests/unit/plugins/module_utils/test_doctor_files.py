@@ -149,22 +149,19 @@ def test_each_fault_by_its_cause(
 @as_root
 @pytest.mark.parametrize(
     ("name", "status"),
-    [("htdocs", "warning"), ("plugins/x", "ok"), ("files/attachments", "warning")],
+    [("htdocs", "warning"), ("plugins/x", "warning"), ("files/attachments", "warning")],
 )
 def test_links_to_what_somebody_else_owns(
     name: str, status: str, environment: pathlib.Path
 ) -> None:
     linked(environment, name)
-    found = check(environment)
-    if status == "ok":
-        assert found == []
-        return
-    ((check_name, seen_status, said),) = found
+    ((check_name, seen_status, said),) = check(environment)
     assert (check_name, seen_status) == ("environment_files", status)
     assert (
         f"{environment / name} leads to {environment.parents[1]}/outside, which belongs to" in said
     )
     assert "rm, not chown" in said
+    assert "Backups, and the copy before an upgrade, refuse the environment" in said
 
 
 @as_root
@@ -172,6 +169,17 @@ def test_links_to_what_the_account_owns(environment: pathlib.Path) -> None:
     linked(environment, "files/attachments", 0)
     (environment / "files" / "also").symlink_to(environment / "htdocs")
     assert check(environment) == []
+    (result,) = _doctor_files.check_files(str(environment))
+    target = environment.parents[1] / "outside"
+    assert result.status == "ok"
+    assert result.seen.endswith(
+        f"links that copies and backups follow: {environment}/files/attachments leads to {target}"
+    )
+    # What is wrong there is seen, too.
+    (target / "more").symlink_to("gone")
+    ((_name, status, said),) = check(environment)
+    assert status == "failed"
+    assert f"files/attachments/more leads to {target}/gone (No such file" in said
 
 
 def frozen_below(monkeypatch: pytest.MonkeyPatch, directory: pathlib.Path) -> None:

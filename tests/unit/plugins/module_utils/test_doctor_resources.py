@@ -392,3 +392,22 @@ def test_journals(content: str | None, status: str, tmp_path: pathlib.Path) -> N
     if status == "failed":
         assert "/etc/x" in result.seen
         assert os.path.join(str(tmp_path), "x.json") in result.seen
+
+
+@pytest.mark.parametrize("content", [None, "{}", "half wri"])
+def test_nothing_is_out_of_service(content: str | None, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / ".out-of-service"
+    if content is not None:
+        path.write_text(content, encoding="ascii")
+    (result,) = _doctor_resources.check_out_of_service(str(path))
+    assert result.status == "ok"
+
+
+def test_what_is_out_of_service_is_named_with_its_reason(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / ".out-of-service"
+    path.write_text('{"two": "half upgraded", "one": "crashed"}', encoding="ascii")
+    found = list(_doctor_resources.check_out_of_service(str(path)))
+    assert [(each.status, each.subject, each.seen) for each in found] == [
+        ("failed", "environment one", "crashed"),
+        ("failed", "environment two", "half upgraded"),
+    ]

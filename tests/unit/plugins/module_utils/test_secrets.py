@@ -29,6 +29,9 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import _secrets
         ("acct_mgr.htfile.HtPasswdStore", "enabled", "enabled"),
         ("reset_password", " True", " True"),
         ("password_store", "none", "none"),
+        ("password_store", "HtPasswdStore, SessionStore", "HtPasswdStore, SessionStore"),
+        ("htpasswd_file", "conf/trac.htpasswd", "conf/trac.htpasswd"),
+        ("generated_password_length", "12", "12"),
         (
             "repository",
             "rest:https://anna:p@ss-word@example.com:8000/trac",
@@ -67,6 +70,30 @@ def test_messages_of_others_lose_the_secrets_that_are_known() -> None:
         redactor.redact(message)
         == "connection failed: ********, ********, ********, mysql://u:********@h/x"
     )
+
+
+@pytest.mark.parametrize("section", ["components", "Components"])
+@pytest.mark.parametrize("value", ["enabled", "disabled", "on # since 2009"])
+def test_nothing_among_the_components_is_a_secret(section: str, value: str) -> None:
+    option = "acct_mgr.htfile.HtPasswdStore"
+    assert _secrets.shown(option, value, section) == value
+    assert _secrets.secrets_in(option, value, section) == []
+    redactor = _secrets.Redactor()
+    redactor.learn(option, value, section)
+    assert redactor.secrets == set()
+    assert _secrets.shown(option, "hunter2", "account-manager") == "********"
+
+
+@pytest.mark.parametrize("value", ["trac", "Admin", "password", "12345", "abc"])
+def test_common_words_are_masked_in_their_places_only(value: str) -> None:
+    """Else "/srv/trac/environments" would lose a word, and tell the password by that."""
+    redactor = _secrets.Redactor()
+    redactor.learn("smtp_password", value)
+    redactor.learn("database", f"postgres://trac:{value}@db/x")
+    text = f"/srv/{value}/environments, postgres://trac:{value}@db/x"
+    assert redactor.redact(text) == f"/srv/{value}/environments, postgres://trac:********@db/x"
+    assert _secrets.shown("smtp_password", value) == "********"
+    assert _secrets.secrets_in("smtp_password", value) == [value]
 
 
 def test_switches_are_no_secrets() -> None:

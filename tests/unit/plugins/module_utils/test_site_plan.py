@@ -28,9 +28,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._site_plan import (
 )
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import SETTINGS
 
-SOURCE = (
-    pathlib.Path(__file__).parents[4] / "roles" / "trac_site" / "files" / "trac.wsgi"
-).read_text(encoding="utf-8")
+FILES = pathlib.Path(__file__).parents[4] / "roles" / "trac_site" / "files"
+SOURCE = (FILES / "trac.wsgi").read_text(encoding="utf-8")
 
 ENVIRONMENTS: list[dict[str, Any]] = [
     {"name": "one", "title": "One"},
@@ -212,6 +211,24 @@ def test_each_environment_is_checked_for_its_own_title() -> None:
     assert found["hello-world on r.example.org"]["url"] == "http://127.0.0.1/hello-world"
 
 
+def test_what_is_out_of_service_has_to_answer_with_the_page_that_says_so() -> None:
+    sites = (
+        {"name": "all", "mount": "/p"},
+        {"name": "own", "mount": "/own", "environment": "two", "script": "deployed"},
+        {"name": "closed", "mount": "/c", "authentication": {"type": "basic", "scope": "site"}},
+    )
+    found = plan(*sites, out_of_service=["two"])
+    checks = {check["name"]: check for check in found["checks"]}
+    two = checks["site all, environment two"]
+    assert (two["status"], two["title"]) == ([503], "Being looked after")
+    assert checks["site all, environment one"]["title"] == "One"
+    assert checks["site all, index"].get("status", [200]) == [200]
+    assert "site own, environment two" not in checks  # Trac's own script has no such page
+    assert checks["site closed, environment two"]["status"] == [401]
+    assert found["environment_checks"]["site all, environment two"] == "two"
+    assert set(found["environment_checks"]) >= {name for name in checks if ", environment " in name}
+
+
 def test_a_second_page_tells_what_a_closed_start_page_hides() -> None:
     login = {"type": "basic", "private_environments": ["two"]}
     found = checks(
@@ -228,15 +245,11 @@ def test_a_second_page_tells_what_a_closed_start_page_hides() -> None:
         "site root, environment two": "http://127.0.0.1/about",
         "site in, environment two": "http://127.0.0.1/in/about",
     }
-    second = _http_check.Check(
-        **{
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in seconds["site in, environment two, about Trac"].items()
-        }
-    )
+    status = tuple(seconds["site in, environment two, about Trac"]["status"])
+    second = _http_check.Check("second", urls["site in, environment two"], status=status)
     passed = {
-        status: not _http_check.judge(second, _http_check.Answer(status, b"<title>x</title>"))
-        for status in (200, 401, 403, 404, 500, 502)
+        each: not _http_check.judge(second, _http_check.Answer(each, b"<title>x</title>"))
+        for each in (200, 401, 403, 404, 500, 502)
     }
     assert passed == {200: True, 401: False, 403: True, 404: True, 500: False, 502: False}
 
@@ -303,6 +316,7 @@ class Script:
         main = types.ModuleType("trac.web.main")
         main.dispatch_request = self.dispatch  # type: ignore[attr-defined]
         main.get_environments = self.get_environments  # type: ignore[attr-defined]
+        main.open_environment = None  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "trac.web.main", main)
         # What it does is tested with Trac itself, in tests/unit/roles.
         self.served: list[tuple[str, tuple[Any, ...]]] = []
@@ -317,7 +331,7 @@ class Script:
             monkeypatch.setitem(sys.modules, module, beside)
         monkeypatch.setenv("PYTHON_EGG_CACHE", "/nowhere")
         monkeypatch.setenv("TRAC_DB_POOL_SIZE", "")
-        monkeypatch.setattr(sys, "path", list(sys.path))
+        monkeypatch.syspath_prepend(str(FILES))
         self.umasks: list[int] = []
         monkeypatch.setattr(os, "umask", self.umasks.append)
         (completed,) = plan({"name": "a", "environment": "one", **site})["sites"]
@@ -403,14 +417,17 @@ def test_pooling(monkeypatch: pytest.MonkeyPatch, pooling: str, poolable: bool) 
 
 
 def test_what_is_switched_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Script(monkeypatch, egg_cache="/eggs").served == [
+    script = Script(monkeypatch, egg_cache="/eggs")
+    is_out = script.names["out_of_service"].is_out
+    assert script.served == [
         ("environments", ()),
         ("keep_packages", ()),
         ("keep", ("/eggs/templates",)),
-        ("take_care", ("/srv/trac/environments/one", None, 10, True)),
+        ("take_care", ("/srv/trac/environments/one", None, 10, True, is_out)),
     ]
-    some = Script(monkeypatch, environment="", preload=3, freeze=False, reuse=False).served
-    assert some[1:] == [("take_care", (None, "/srv/trac/environments", 3, False))]
+    script = Script(monkeypatch, environment="", preload=3, freeze=False, reuse=False)
+    is_out = script.names["out_of_service"].is_out
+    assert script.served[1:] == [("take_care", (None, "/srv/trac/environments", 3, False, is_out))]
     none = Script(monkeypatch, preload=0, freeze=False, reuse=False).served
     assert none == [("environments", ())]
 

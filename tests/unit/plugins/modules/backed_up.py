@@ -157,7 +157,7 @@ def use(path: pathlib.Path) -> None:
     with source.open("rb") as file:
         attachment.insert("größe.bin", file, len(PHOTO))
     environment.shutdown()
-    (path / "files" / "link").symlink_to("/etc/passwd")
+    (path / "files" / "link").symlink_to("attachments")
     os.mkfifo(path / "files" / "pipe")
 
 
@@ -175,6 +175,7 @@ def restore_payload(station: BackupHost, name: str, file: str, overwrite: bool =
         "directory": str(station.directory),
         "archive": str(station.archive),
         "overwrite": overwrite,
+        "mend": False,
         "check": False,
         "items": [[name, os.open(file, os.O_RDONLY), manifest, None]],
     }

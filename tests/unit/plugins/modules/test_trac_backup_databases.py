@@ -9,10 +9,8 @@ whose login owns it, and where the driver and the client tools are there.
 
 from __future__ import annotations
 
-import contextlib
 import pathlib
 import shutil
-import sqlite3
 import typing as t
 
 import pytest
@@ -63,6 +61,26 @@ class Votes(Component):
 
     def upgrade_environment(self):
         DatabaseManager(self.env).create_tables(SCHEMA)
+"""
+
+PLUGIN_OF_SQLITE = """
+from trac.core import Component, implements
+from trac.env import IEnvironmentSetupParticipant
+
+
+class OfSQLite(Component):
+    implements(IEnvironmentSetupParticipant)
+
+    def environment_created(self):
+        self.upgrade_environment()
+
+    def environment_needs_upgrade(self):
+        with self.env.db_query as db:
+            return not db.has_table("of_sqlite")
+
+    def upgrade_environment(self):
+        with self.env.db_transaction as db:
+            db.execute("CREATE TABLE of_sqlite (id INTEGER PRIMARY KEY AUTOINCREMENT)")
 """
 
 
@@ -315,20 +333,18 @@ def test_a_move_that_fails_puts_back_what_was_there(
     (archive,) = plugged.backups.glob("*.tar.gz")
     _spoil(plugged, archive)
     result = plugged.restore(on_server(database), overwrite=True)
-    assert result["failed"]
+    assert "syntax" in result["msg"]
     assert contents(plugged.directory / "project") == before
 
 
 def _spoil(station: BackupHost, archive: pathlib.Path) -> None:
-    """Put a row into the backup that no server takes."""
+    """Put a plugin into the backup that makes its table in the SQL of SQLite."""
     from ansible_collections.trac.mod_wsgi.plugins.module_utils import _tar_environment
 
     place = station.directory.parent / "spoiled"
     with archive.open("rb") as file:
         _tar_environment.unpack(file, "project", str(place), 1 << 30)
-    with contextlib.closing(sqlite3.connect(place / "db" / "trac.db")) as db:
-        db.execute("UPDATE ticket SET time='no number'")
-        db.commit()
+    (place / "plugins" / "of_sqlite.py").write_text(PLUGIN_OF_SQLITE)
     archive.unlink()
     packed = _tar_environment.pack(str(place), "project", str(archive))
     station.rewrite(str(archive), bytes=packed.bytes)

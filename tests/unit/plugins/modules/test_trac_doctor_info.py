@@ -5,19 +5,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
 import pwd
 import re
 import socket
+import sqlite3
 import sys
 import typing as t
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _doctor_system
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _doctor_system,
+    _trac_database,
+    _trac_open,
+    _trac_reports,
+)
 from ansible_collections.trac.mod_wsgi.plugins.modules import trac_doctor_info
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import PROJECT, Host
 
@@ -26,7 +33,7 @@ ME = pwd.getpwuid(os.geteuid()).pw_name
 CHECKS = [
     "python_version", "setuptools", "multipart", "psycopg2", "trac_import", "environments",
     "environment_files", "trac_ini", "database", "database_integrity", "database_version",
-    "plugins", "repositories", "connections",
+    "reports", "attachments", "plugins", "repositories", "connections",
 ]  # fmt: skip
 
 Found = t.Dict[str, t.Any]
@@ -202,6 +209,23 @@ def fifo(doctor: Doctor, name: str) -> None:
     os.mkfifo(doctor.path / name)
 
 
+def lost_attachment(doctor: Doctor) -> None:
+    with contextlib.closing(sqlite3.connect(doctor.path / "db" / "trac.db")) as db, db:
+        db.execute(
+            "INSERT INTO attachment (type, id, filename, size, time) "
+            "VALUES ('wiki', 'Start', 'lost.png', 1, 1)"
+        )
+
+
+def test_a_file_that_no_attachment_has_is_only_noted(doctor: Doctor) -> None:
+    spare = doctor.path / "files" / "attachments" / "wiki" / "spare.png"
+    spare.parent.mkdir(parents=True)
+    spare.touch()
+    found = doctor(checks=["attachments"])["attachments"]
+    assert found["status"] == "ok"
+    assert "files without a row in the database: files/attachments/wiki/spare.png" in str(found)
+
+
 Break = t.Callable[[Doctor], object]
 # What is broken -> the checks that are not well, with words that they say.
 BROKEN: list[tuple[str, Break, dict[str, list[str]]]] = [
@@ -271,6 +295,11 @@ BROKEN: list[tuple[str, Break, dict[str, list[str]]]] = [
         killed_plugin,
         {"database": ["the process was killed (signal SIGKILL", "journalctl -k"]},
     ),
+    (
+        "attachment without a file",
+        lost_attachment,
+        {"attachments": ["warning", "1 attachment has no file", "wiki Start: lost.png"]},
+    ),
     ("damaged database", damage, {"database_integrity": ["quick_check", "Restore"]}),
     (
         "database that is none",
@@ -315,11 +344,8 @@ BROKEN: list[tuple[str, Break, dict[str, list[str]]]] = [
     ),
     (
         "a file to inherit from that cannot be read",
-        lambda d: (
-            write(d, "shared.ini", "no section\n"),
-            inherit(d, "../shared.ini"),
-        ),
-        {"trac_ini": ["project/shared.ini, which Trac cannot read", "with 500", "Correct"]},
+        lambda d: inherit(d, "../VERSION"),
+        {"trac_ini": ["project/VERSION, which Trac cannot read", "with 500", "Correct"]},
     ),
     (
         "a workflow that is not installed",
@@ -361,6 +387,38 @@ def test_an_upgrade_is_needed(created: Host, doctor: Doctor) -> None:
     bad = doctor.bad()
     assert list(bad) == ["database_version"]
     assert "needs to be upgraded: version 44" in bad["database_version"]
+
+
+def test_reports_that_the_database_refuses_are_named(created: Host, doctor: Doctor) -> None:
+    """And not those that it takes, with or without variables."""
+    created.execute(
+        "INSERT INTO report (id, title, query) VALUES"
+        " (91, 'By year', 'SELECT to_char(time) FROM ticket WHERE owner=$USER'),"
+        " (92, 'Of one', 'SELECT id FROM ticket WHERE id=$NUMBER'), (93, 'Kept', 'query:a=b'),"
+        " (94, 'Broken', 'SELECT 1; DELETE FROM ticket')"
+    )
+    bad = doctor.bad()
+    assert list(bad) == ["reports"]
+    assert "report 91 (By year): " in bad["reports"]
+    assert "to_char" in bad["reports"]
+    assert "report 94 (Broken)" in bad["reports"]
+    assert "warning" in bad["reports"]
+    assert not any(f"report {number}" in bad["reports"] for number in (1, 7, 92, 93))
+
+
+def test_a_report_changes_nothing_and_ends(created: Host) -> None:
+    created.execute(
+        "INSERT INTO report (id, title, query) VALUES (91, 'Endless', 'WITH RECURSIVE n(x) AS"
+        " (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT sum(x) FROM n')"
+    )
+    path = created.directory / "project"
+    with _trac_open.opened(_trac_open.environment_class()(str(path))) as environment:
+        # What only takes its time is no fault.
+        assert _trac_reports.failing(environment, each=1) == []
+        with _trac_database.connected(environment) as connection:
+            runner = _trac_reports._SQLite(connection, 1)
+            with pytest.raises(Exception, match="readonly"):
+                runner.run("UPDATE ticket SET summary=''", [])
 
 
 def test_a_database_newer_than_trac(created: Host, doctor: Doctor) -> None:

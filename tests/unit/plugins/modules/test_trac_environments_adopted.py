@@ -300,14 +300,16 @@ def test_a_chosen_component_that_is_not_there_is_named(host: Host) -> None:
     path = unpack("1.6", host.directory)
     ini = path / "conf" / "trac.ini"
     text = ini.read_text(encoding="utf-8")
-    assert "permission_policies = Default" in text
-    text = text.replace("permission_policies = ", "permission_policies = AuthzPolicy, OldPolicy, ")
-    ini.write_text(text.replace("default_handler = WikiModule", "default_handler = Gone"), "utf-8")
+    assert "email_sender = Smtp" in text
+    ini.write_text(text.replace("email_sender = Smtp", "email_sender = Gone"), encoding="utf-8")
     report = host.one({"name": "trac-1-6"})
     assert report["failure"] is None
-    (first, second) = report["warnings"]
-    assert first.startswith("[trac] default_handler names Gone, which is not installed")
-    assert "[trac] permission_policies names AuthzPolicy, OldPolicy, which is not" in second
+    (only,) = report["warnings"]
+    assert only.startswith("[notification] email_sender names GoneEmailSender, which is not inst")
+    ini.write_text(text.replace("default_handler = WikiModule", "default_handler = Gone"), "utf-8")
+    report = host.one({"name": "trac-1-6"})
+    assert "[trac] default_handler names Gone, which is not installed" in report["failure"]
+    assert report["warnings"] == []
 
 
 @pytest.mark.parametrize(("series", "number"), [("1.0", 2), ("1.2", 2), ("1.6", 0)])
@@ -425,6 +427,11 @@ def test_a_failed_copy_leaves_nothing_and_makes_no_new_environment(
     document["adopt_from"] = str(tmp_path / "gone")
     fails("No such file or directory")
     document["adopt_from"] = str(source)
+    link.symlink_to("3/../../gone")
+    fails("is a symbolic link to 3/../../gone, which does not exist")
+    link.unlink()
+    (link.parent / "3").mkdir()
+    (link.parents[1] / "wiki").mkdir(exist_ok=True)
     link.symlink_to("3/../../wiki")  # within
     assert "msg" not in module(document)
     copied = host.directory / "mine" / "files" / "attachments" / "ticket" / "link"

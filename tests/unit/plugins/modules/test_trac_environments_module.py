@@ -143,6 +143,39 @@ def test_module_keeps_secrets_to_itself(module: Module, syslog: list[str]) -> No
     assert module.host.ini()["notification"]["smtp_password"] == "correcthorse"
 
 
+def test_what_only_looks_like_a_secret_stays_readable(module: Module) -> None:
+    """By its name it has a password; it would be masked wherever it stands."""
+    files = {"htpasswd_file": "conf/trac.htpasswd", "password_store": "HtPasswdStore"}
+    switches = {"acct_mgr.htfile.HtPasswdStore": "checked", "acct_mgr.db.SessionStore": True}
+    document = {
+        "name": "project",
+        "title": "It is enabled and checked: conf/trac.htpasswd, HtPasswdStore, trac",
+        "config": {
+            "components": switches,
+            "account-manager": files,
+            "notification": {"smtp_password": "trac"},
+        },
+    }
+    for check in (True, False):
+        after = module(document, check=check)["diff"][0]["after"]
+        assert "[components] acct_mgr.htfile.HtPasswdStore = checked\n" in after
+        assert "[components] acct_mgr.db.SessionStore = enabled\n" in after
+        assert "[account-manager] htpasswd_file = conf/trac.htpasswd\n" in after
+        assert f"[project] name = {document['title']}\n" in after
+        assert "[notification] smtp_password = ********\n" in after
+        assert module.output.count("********") == after.count("********") + 1  # and as argument
+    module.host.ini_path().write_text(
+        module.host.ini_path().read_text().replace("smtp_password = trac", "smtp_password =")
+    )
+    # What stands in the file is no secret either, in messages and for its mode.
+    module.host.ini_path().chmod(0o664)
+    document["config"] = {"trac": {"default_charset": "checked-in"}}
+    assert "[trac] default_charset = checked-in\n" in module(document)["diff"][0]["after"]
+    assert module.host.ini_path().stat().st_mode & 0o777 == 0o664
+    failed = module(document | {"config": {"logging": {"log_file": "/checked/enabled/trac.log"}}})
+    assert "there is no directory /checked/enabled" in failed["msg"]
+
+
 @pytest.mark.parametrize(
     ("code", "succeeds"),
     [

@@ -13,7 +13,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import PROJECT, Host
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
+    PROJECT,
+    Child,
+    Host,
+)
 
 POLICIES = "DefaultWikiPolicy,DefaultTicketPolicy,DefaultPermissionPolicy,LegacyAttachmentPolicy"
 WITHOUT_WIKI = {"components": {"trac.wiki.*": "disabled"}}
@@ -233,3 +237,58 @@ def test_broken_plugin_explains_the_failure_of_its_own_environment_only(created:
     assert "broken" in reports["project"]["failure"]
     assert "NO_SUCH_ACTION" in reports["other"]["failure"]
     assert "broken" not in reports["other"]["failure"]
+
+
+STUCK = """
+from trac.core import Component, implements
+from trac.env import IEnvironmentSetupParticipant
+
+class Stuck(Component):
+    implements(IEnvironmentSetupParticipant)
+
+    def environment_created(self):
+        pass
+
+    def environment_needs_upgrade(self):
+        return self.env.path.endswith("stuck")
+
+    def upgrade_environment(self):
+        raise RuntimeError("the tables cannot be changed")
+"""
+
+
+def test_of_what_failed_it_is_told_whether_it_can_be_served_nevertheless(created: Host) -> None:
+    names = ("wrong", "broken", "stuck")
+    for name in names:
+        shutil.copytree(created.directory / "project", created.directory / name)
+    ini = created.ini_path("broken")
+    ini.write_text(ini.read_text("utf-8") + "[components]\ntrac.wiki.* = disabled\n", "utf-8")
+    plugins = created.directory / "stuck" / "plugins"
+    plugins.mkdir(exist_ok=True)
+    (plugins / "stuck.py").write_text(STUCK, "utf-8")
+    # One process for each environment: a plugin registers itself in all of it.
+    wrong = {"permissions": {"joe": ["NO_SUCH_PERMISSION"]}}
+    reports = {
+        each["report"]["name"]: each["report"]
+        for each in Child(
+            created.payload(
+                [
+                    PROJECT,
+                    {"name": "wrong", **wrong},
+                    {"name": "broken", **wrong},
+                    {"name": "stuck"},
+                    {"name": "new", **wrong},
+                ]
+            )
+        ).events()
+        if each["event"] == "report"
+    }
+    assert "the tables cannot be changed" in reports["stuck"]["failure"]
+    assert {name: report["servable"] for name, report in reports.items()} == {
+        "project": None,  # all is well
+        "wrong": True,
+        "broken": False,
+        "stuck": False,
+        "new": False,
+    }
+    assert reports["project"]["failure"] is None

@@ -567,6 +567,11 @@ def test_no_connection_string_is_shown_or_logged(
         for secret in ("correct%40horse", "correct@horse"):
             assert secret not in backed_up.output
             assert secret not in "".join(messages)
+    # One that cannot be masked everywhere, because half of each path would be.
+    item["database"] = "postgres://trac:trac@127.0.0.1:1/trac"
+    backed_up.restore(item, check=True)
+    assert "postgres://trac:********@127.0.0.1:1/trac" in backed_up.output
+    assert "trac:trac@" not in backed_up.output
     assert messages
     assert not (backed_up.directory / "new").exists()
 

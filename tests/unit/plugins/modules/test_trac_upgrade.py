@@ -158,6 +158,15 @@ class Upgrade:
         return (self.plugins / "ours.py").read_text()
 
 
+POLICY = """
+from trac.perm import IPermissionPolicy
+class OursPolicy(Component):
+    implements(IPermissionPolicy)
+    def check_permission(self, action, username, resource, perm):
+        return None
+"""
+
+
 @pytest.fixture
 def upgrade(host: Host, made: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> Upgrade:
     """Two environments with a ticket each, and a plugin with a schema."""
@@ -313,3 +322,38 @@ def test_looking_makes_nothing(upgrade: Upgrade, state: str, check: bool) -> Non
     assert (places["phase"], places["changed"]) == ("", False)
     assert places["current"] == str(upgrade.venv)
     assert sorted(os.listdir(upgrade.venv.parent)) == before
+
+
+def test_the_preflight_names_what_would_be_down_before_anything_is_upgraded(
+    upgrade: Upgrade,
+) -> None:
+    def leave(name: str, section: str, option: str, value: str) -> None:
+        ini = upgrade.host.ini(name)
+        ini.read_dict({section: {option: value}})
+        with upgrade.host.ini_path(name).open("w", encoding="utf-8") as file:
+            ini.write(file)
+
+    (upgrade.plugins / "ours.py").write_text(plugin(1) + POLICY)
+    policies = "OursPolicy,DefaultPermissionPolicy"
+    leave("one", "trac", "permission_policies", policies)
+    leave("two", "logging", "log_type", "file")
+    leave("two", "logging", "log_file", "/nowhere/trac.log")
+    before = upgrade.contents()
+    seen = upgrade.preflight(upgrade.prepared(plugin(2)))
+    failures = {each["name"]: each["failure"] for each in seen["environments"]}
+    lost = "[trac] permission_policies names OursPolicy, which is not installed"
+    log = "[logging] log_file is /nowhere/trac.log, and there is no directory /nowhere"
+    assert lost in failures["one"]
+    assert log in failures["two"]
+    assert any(each.startswith("one: ") and lost in each for each in seen["problems"])
+    assert any("two: it does not work now either" in each for each in seen["warnings_found"])
+    leave("two", "logging", "log_type", "none")
+    leave("two", "inherit", "file", "/nowhere/shared.ini")
+    seen = upgrade.preflight(upgrade.prepared(plugin(2) + POLICY))
+    failures = {each["name"]: each["failure"] for each in seen["environments"]}
+    assert failures["one"] == ""
+    assert "[inherit] file names /nowhere/shared.ini, which does not exist" in failures["two"]
+    assert seen["problems"] == []
+    leave("two", "inherit", "file", "")
+    leave("two", "logging", "log_file", "trac.log")
+    assert set(upgrade.contents()) == set(before)
