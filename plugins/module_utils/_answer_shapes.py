@@ -122,6 +122,7 @@ SHAPES: dict[str, dict[str, Check]] = {
         "broken": table(text),
         "outdated": flag,
         "failure": maybe(text),
+        "warnings": items(text),
     },
     "complaints": {"messages": items(text)},
     "done": {**_NAME, "failure": maybe(text)},

@@ -61,6 +61,7 @@ _OF_TRAC = (
     "reports",
     "attachments",
     "plugins",
+    "repositories",
 )
 _OF_SITES = (
     "site_access",

@@ -28,6 +28,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _secrets,
     _trac_database,
     _trac_faults,
+    _trac_findings,
     _trac_log,
     _trac_login,
     _trac_named_files,
@@ -49,6 +50,10 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import Ini
 _INTEGRITY_SECONDS = 10.0
 _SQLITE_STEPS = 10_000  # between two looks at the clock
 _FAULTS_SHOWN = 3
+_WARNS = {
+    "plugins": "Something that was there once, or is meant to be, is missing or will fail.",
+    "repositories": "Trac shows less of its repositories than it is meant to, or an error.",
+}
 _SUBVERSION = "tracopt.versioncontrol.svn.svn_fs.SubversionConnector"
 
 _MEANS = {
@@ -65,6 +70,7 @@ _NEEDING_TRAC = (
     "reports",
     "attachments",
     "plugins",
+    "repositories",
 )
 _OF_TABLES = ("database_integrity", "database_version", "reports", "attachments")
 
@@ -196,8 +202,9 @@ class Examination:
             return
         with _trac_open.opened(environment):
             self._facts(environment)
-            self._plugins(environment, _class().heard.messages[before:])
+            messages = _class().heard.messages[before:]
             works = self._database(environment)
+            self._findings(environment, ini, messages, works)
             outdated = works and self._version(environment)
             self._faults(_trac_faults.faults(environment, outdated, ask=works))
             self._unused_rules(environment, outdated)
@@ -269,23 +276,22 @@ class Examination:
                 f"{fault.advice[0].upper()}{fault.advice[1:]}.",
             )
 
-    # -- plugins
+    # -- plugins and repositories
 
-    def _plugins(self, environment: t.Any, messages: t.Sequence[str]) -> None:
+    def _findings(
+        self, environment: t.Any, ini: IniFile, messages: t.Sequence[str], ask: bool
+    ) -> None:
         for message in messages:
             subject = "" if _is_shared(message, environment.shared_plugins_dir) else self.subject
             self.results.append(plugin_result(self.redactor.redact(message), subject))
-        absent = _absent_components(environment)
-        if absent:
-            self._add(
-                "plugins",
-                WARNING,
-                f"trac.ini enables {', '.join(absent)} under [components], which no plugin has.",
-                "A plugin that was there once is missing, or its name has changed.",
-                "Install it (trac_runtime_plugins), or remove the lines from trac.ini.",
-            )
-        if not messages and not absent:
+        found = _trac_findings.findings(environment, ini, ask=ask)
+        for each in found:
+            self._add(each.check, WARNING, f"{each.seen}.", _WARNS[each.check], each.remedy)
+        checks = {each.check for each in found}
+        if not messages and "plugins" not in checks:
             self._add("plugins", OK, "all load")
+        if "repositories" not in checks:
+            self._add("repositories", OK, "all can be read")
 
     # -- database
 
@@ -468,18 +474,3 @@ def _server(environment: t.Any) -> str:
 
     scheme, where = parse_connection_uri(DatabaseManager(environment).connection_uri)
     return "" if scheme == "sqlite" else _database_servers.server_name(scheme, where)
-
-
-def _absent_components(environment: t.Any) -> list[str]:
-    """Rules of trac.ini that enable what does not exist."""
-    from trac.core import ComponentMeta
-    from trac.util import as_bool
-
-    known = [f"{each.__module__}.{each.__name__}".lower() for each in ComponentMeta._components]
-    absent = []
-    for rule, value in environment.config.options("components"):
-        name = rule.rstrip(".*").lower()
-        there = any(each == name or each.startswith(name + ".") for each in known)
-        if as_bool(value) and not there:
-            absent.append(rule)
-    return absent

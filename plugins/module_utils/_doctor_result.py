@@ -46,6 +46,7 @@ CHECKS: dict[str, str] = {
     "reports": "The databases take the SQL of all reports",
     "attachments": "Each attachment has its file",
     "plugins": "All plugins load",
+    "repositories": "The repositories are there, and can be read",
     "connections": "The database servers have enough connections",
     "hello_world": "The hello-world answers",
     "site_access": "Apache lets requests reach the scripts",

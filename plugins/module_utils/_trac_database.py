@@ -11,7 +11,10 @@ import signal
 import time
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _database_objects
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _database_objects,
+    _runtime_bindings,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
 )
@@ -49,9 +52,13 @@ def check_driver(environment: t.Any) -> None:
         connector = DatabaseManager(environment).get_connector()[0]
     except TracError as e:
         why = reason(e, environment.path)
-        raise NoDriver(f"[trac] database: {why} (is its driver installed?)") from e
+        kind = str(environment.config.get("trac", "database")).partition(":")[0]
+        if _runtime_bindings.is_known(kind):
+            why = f"its driver is not installed ({why}). Remedy: {_runtime_bindings.remedy(kind)}"
+        raise NoDriver(f"[trac] database: {why}") from e
     if isinstance(connector, mysql_backend.MySQLConnector) and mysql_backend.pymysql is None:
-        raise NoDriver("[trac] database: its driver PyMySQL is not installed")
+        why = "its driver PyMySQL is not installed."
+        raise NoDriver(f"[trac] database: {why} Remedy: {_runtime_bindings.remedy('mysql')}")
 
 
 def sqlite_file(environment: t.Any) -> str | None:
@@ -132,6 +139,7 @@ def connected(environment: t.Any) -> t.Iterator[t.Any]:
     """A connection of its own, past Trac's pool, which hides why it cannot be had."""
     from trac.db.api import DatabaseManager
 
+    check_driver(environment)
     connector, arguments = DatabaseManager(environment).get_connector()
     try:
         with patience(_PATIENCE):

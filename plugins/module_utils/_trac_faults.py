@@ -13,7 +13,11 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_log, _trac_named_files
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _trac_log,
+    _trac_named_files,
+    _trac_templates,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import OptionName
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._fault import Fault, option
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_named_files import (
@@ -58,6 +62,7 @@ def faults(
         *_switched_off(environment),
         *_trac_named_files.rules(environment, value.chosen(POLICIES), value, place),
         *_trac_log.faults(environment, mended, place),
+        *_templates(environment),
     ]
     if ask and not outdated and not found:
         found = list(_policies(environment))
@@ -89,6 +94,15 @@ class _Values:
         if not isinstance(known, OrderedExtensionsOption):
             return [value]
         return [each for each in value if not (self.outdated and each == _FORMER_POLICY)]
+
+
+def _templates(environment: t.Any) -> t.Iterator[Fault]:
+    """Templates that each page is made with, and that Trac cannot use."""
+    for template in _trac_templates.unfit(environment):
+        if template.on_all_pages:
+            path = os.path.relpath(template.path, environment.path)
+            shown = template.path if path.startswith(os.pardir) else path
+            yield Fault(f"the template {shown}", f": {template.why}", template.remedy)
 
 
 def unused_rules(environment: t.Any, outdated: bool = False) -> list[str]:

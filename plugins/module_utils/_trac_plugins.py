@@ -10,54 +10,40 @@ failure.
 from __future__ import annotations
 
 import os
-import re
-import sys
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_faults import NAMING
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _plugin_files, _trac_faults
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._finding import Finding
 
-_EGG = re.compile(r"-py(\d+\.\d+)(-.*)?\.egg\Z")
-_GENSHI = b"http://genshi.edgewall.org/"
-_READ = 100_000  # bytes of a template
-
-
-def complaints(environment: t.Any) -> list[str]:
-    """What is not loaded, in words."""
-    return [
-        *_failed(environment),
-        *_old_eggs(environment),
-        *_missing_components(environment),
-        *_missing_choices(environment),
-        *_old_templates(environment),
-    ]
+# Components that have moved, by the first words of their names.
+_RENAMED = {
+    "tracext.git": "tracopt.versioncontrol.git.*",
+    "gitplugin": "tracopt.versioncontrol.git.*",
+    "trac.versioncontrol.svn_fs": "tracopt.versioncontrol.svn.*",
+    "trac.versioncontrol.svn_prop": "tracopt.versioncontrol.svn.*",
+}
 
 
-def _failed(environment: t.Any) -> t.Iterator[str]:
+def failed(environment: t.Any) -> t.Iterator[str]:
+    """What Trac has tried to load."""
     for plugin, why in environment.skipped.plugins:
         file = os.path.join(environment.plugins_dir, f"{plugin}.py")
         yield f"the plugin {file if os.path.exists(file) else plugin} does not load: {why}"
 
 
-def _names(directory: str) -> list[str]:
-    try:
-        return sorted(os.listdir(directory))
-    except OSError:
-        return []
+def findings(environment: t.Any) -> t.Iterator[Finding]:
+    """What is passed over without a word, or may fail later."""
+    known = {plugin for plugin, _why in environment.skipped.plugins}
+    shared = environment.shared_plugins_dir
+    for directory in dict.fromkeys(filter(None, [environment.plugins_dir, shared])):
+        for name, seen, remedy in _plugin_files.findings(directory):
+            if os.path.splitext(name)[0] not in known:
+                yield Finding("plugins", seen, remedy)
+    yield from _missing_components(environment)
+    yield from _missing_choices(environment)
 
 
-def _old_eggs(environment: t.Any) -> t.Iterator[str]:
-    """Eggs of another Python, which are passed over without a word."""
-    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    for name in _names(environment.plugins_dir):
-        match = _EGG.search(name)
-        if match and match[1] != python:
-            yield (
-                f"the plugin {os.path.join(environment.plugins_dir, name)} does not load: it is "
-                f"for Python {match[1]}, and this is {python}"
-            )
-
-
-def _missing_components(environment: t.Any) -> t.Iterator[str]:
+def _missing_components(environment: t.Any) -> t.Iterator[Finding]:
     """Lines of [components] that enable what is not there."""
     from trac.core import ComponentMeta
     from trac.util import as_bool
@@ -68,13 +54,25 @@ def _missing_components(environment: t.Any) -> t.Iterator[str]:
         if not as_bool(value):
             continue
         if not any(name == rule or name.startswith(f"{rule}.") for name in known):
-            yield (
+            yield Finding(
+                "plugins",
                 f"[components] {option} = {value} enables nothing: no component of that name is "
-                "installed"
+                "installed",
+                _instead(environment, option, rule),
             )
 
 
-def _missing_choices(environment: t.Any) -> t.Iterator[str]:
+def _instead(environment: t.Any, option: str, rule: str) -> str:
+    away = f"{option}: null"
+    for former, now in _RENAMED.items():
+        if rule == former or rule.startswith(f"{former}."):
+            if environment.is_component_enabled(now.rstrip(".*")):
+                return f"it is {now} now, which is enabled; config: {{components: {{{away}}}}}"
+            return f"config: {{components: {{{now}: enabled, {away}}}}}"
+    return f"have trac_runtime_plugins install it, or config: {{components: {{{away}}}}}"
+
+
+def _missing_choices(environment: t.Any) -> t.Iterator[Finding]:
     """Options that name a component which is not there; Trac finds out with a visitor's request."""
     from trac.config import ExtensionOption, Option, OrderedExtensionsOption
     from trac.core import ComponentMeta
@@ -83,31 +81,16 @@ def _missing_choices(environment: t.Any) -> t.Iterator[str]:
     for (section, name), option in sorted(Option.registry.items()):
         if not isinstance(option, (ExtensionOption, OrderedExtensionsOption)):
             continue
-        if (section, name) in NAMING:  # which is no complaint, but a failure
-            continue
         if not environment.config.has_option(section, name, defaults=False):
             continue
+        if (section, name) in _trac_faults.NAMING:
+            continue  # which is a fault, and no warning
         chosen = environment.config.getlist(section, name)
         missing = [each for each in chosen if each not in enabled]
         if missing:
-            yield (
+            yield Finding(
+                "plugins",
                 f"[{section}] {name} names {', '.join(missing)}, which is not installed or not "
-                "enabled; pages that need it show an error"
+                "enabled; pages that need it show an error",
+                "install or enable it, or correct the option",
             )
-
-
-def _old_templates(environment: t.Any) -> t.Iterator[str]:
-    """Templates for Genshi, which Trac has not read since 1.4."""
-    for name in _names(environment.templates_dir):
-        if not name.endswith(".html"):
-            continue
-        path = os.path.join(environment.templates_dir, name)
-        try:
-            with open(path, "rb") as file:
-                if _GENSHI in file.read(_READ):
-                    yield (
-                        f"the template {path} is not used: it is written for Genshi, and Trac's "
-                        "are for Jinja2 now (site_head.html, site_header.html, site_footer.html)"
-                    )
-        except OSError:
-            continue

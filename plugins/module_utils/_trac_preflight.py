@@ -22,7 +22,9 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _fault,
     _restore_mark,
     _secrets,
+    _trac_database,
     _trac_faults,
+    _trac_findings,
     _trac_named_files,
     _trac_open,
     _trac_upgrade,
@@ -109,7 +111,13 @@ def found_environments(directory: str) -> list[str]:
 
 def _look(path: str, kind: t.Any, holder: str | None) -> Document:
     """One environment. Trac reads trac.ini into memory only, so that nothing can save it."""
-    seen: Document = {"components": [], "broken": {}, "outdated": False, "failure": None}
+    seen: Document = {
+        "components": [],
+        "broken": {},
+        "outdated": False,
+        "failure": None,
+        "warnings": [],
+    }
     if holder is not None:  # nothing may upgrade what does not fit together
         seen["failure"] = _restore_mark.problem(path, holder)
         return seen
@@ -120,7 +128,10 @@ def _look(path: str, kind: t.Any, holder: str | None) -> Document:
         _fault.refuse(_trac_named_files.inherited(ini.parser, ini.path), "")
         with _trac_open.opened(kind(path, ini.parser)) as environment:
             _look_at_components(environment, path, seen)
+            _trac_database.check_driver(environment)
             seen["outdated"] = _trac_upgrade.is_outdated(environment)
+            seen["warnings"] = [redact(words) for words in _trac_findings.words(environment, ini)]
+            _trac_findings.refuse_upgrade(environment)
             _fault.refuse(_trac_faults.faults(environment, seen["outdated"]), "")
         _environment_links.check(path)  # which the copy before the upgrade would refuse
     # Whatever a plugin or a database driver raises is the answer.

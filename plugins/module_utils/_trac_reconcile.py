@@ -15,6 +15,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _secrets,
     _trac_database,
     _trac_faults,
+    _trac_findings,
     _trac_log,
     _trac_login,
     _trac_named_files,
@@ -309,15 +310,16 @@ class Reconciler:
         _fault.refuse(_trac_named_files.inherited(proposed, ini.path))
         with opened(environment_class()(path, proposed)) as environment:
             needed = {**ini.needed(environment, differing), **login}
-            for complaint in _trac_plugins.complaints(environment):
+            for complaint in _trac_plugins.failed(environment):
                 _context(environment, report, self.check).warn(complaint)
             check_options(environment, spec.options)
+            _trac_database.check_driver(environment)
             self._servers.check(environment)
             outdated = _trac_upgrade.is_outdated(environment, spec.upgrade)
+            if self.check or not (outdated and spec.upgrade):  # else it is looked at again
+                self._warn(environment, ini, differing, spec, report)
             _fault.refuse(_trac_faults.faults(environment, outdated, mended=True))
             self._refuse_without_login(environment, spec, report)
-            for complaint in _trac_faults.unused_rules(environment, outdated):
-                _context(environment, report, self.check).warn(complaint)
             if not outdated:
                 context = _context(environment, report, self.check)
                 planned = _plan_aspects(environment, spec, context)
@@ -334,6 +336,7 @@ class Reconciler:
                     f"the environment needs to be upgraded; run as {account_name(os.geteuid())}: "
                     f"trac-admin {path} upgrade"
                 )
+            _trac_findings.refuse_upgrade(environment)
             wordings = _trac_upgrade.prepare(environment, self.archive, report, self.check)
             if _trac_upgrade.is_of_python_2(environment):
                 report.warnings += [
@@ -406,6 +409,20 @@ class Reconciler:
             self._adjusted(place.copy, spec, report, redactor, place)
         except EnvironmentFailure as e:
             raise EnvironmentFailure(place.words(str(e))) from e
+
+    def _warn(
+        self,
+        environment: t.Any,
+        ini: IniFile,
+        wanted: Wanted,
+        spec: EnvironmentSpec,
+        report: Report,
+    ) -> None:
+        """Name what is not as it was."""
+        context = _context(environment, report, self.check)
+        managed = {repository["name"] for repository in spec.repositories}
+        for words in _trac_findings.words(environment, ini, wanted, managed):
+            context.warn(words)
 
     @staticmethod
     def _predict_after_upgrade(environment: t.Any, spec: EnvironmentSpec, report: Report) -> None:

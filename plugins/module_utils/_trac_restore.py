@@ -33,6 +33,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_convert,
     _trac_database,
     _trac_dump,
+    _trac_findings,
+    _trac_plugins,
     _trac_processes,
     _trac_reports,
 )
@@ -216,7 +218,8 @@ class Restorer:
             os.sync()
             place.publish()
             _restore_mark.clear_mark(self.directory, item.name, place.keep_of_killed_run)
-            _restore_faults.tell(faults)
+        _name_findings(path, report)
+        _restore_faults.tell(faults)
 
 
 class _Place:
@@ -534,6 +537,18 @@ def _scheme(uri: str) -> str:
     from trac.db.api import parse_connection_uri
 
     return str(parse_connection_uri(uri)[0])
+
+
+def _name_findings(path: str, report: Report) -> None:
+    """Name what does not load on this host, and what its trac.ini needs and is not here."""
+    try:
+        ini = IniFile(os.path.join(path, "conf", "trac.ini"))
+        with opened(environment_class()(path, ini.parser)) as environment:
+            report.warnings += _trac_plugins.failed(environment)
+            report.warnings += _trac_findings.words(environment, ini)
+    # It is restored, whatever its plugins raise.
+    except (Exception, SystemExit) as e:  # noqa: BLE001
+        report.warnings.append(f"it was restored, and Trac cannot open it: {reason(e, path)}")
 
 
 def _note(item: Item, uri: str | None, there: bool, report: Report) -> None:

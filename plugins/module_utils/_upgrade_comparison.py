@@ -20,6 +20,7 @@ class Seen:
     broken: dict[str, str] = dataclasses.field(default_factory=dict)
     outdated: bool = False  # an upgrade is needed
     failure: str | None = None
+    warnings: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
@@ -90,6 +91,7 @@ def warnings(old: View, new: View) -> list[str]:
             for component, reason in after.broken.items()
             if component in before.broken
         ]
+        found += [f"{name}: {warning}" for warning in after.warnings]
     known = set(new_complaints(old, new))
     found += [
         f"not loaded before either: {complaint}"

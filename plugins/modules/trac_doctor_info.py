@@ -52,6 +52,7 @@ options:
       - reports
       - attachments
       - plugins
+      - repositories
       - connections
       - hello_world
       - site_access

@@ -133,7 +133,11 @@ def look(python: str, account: Account, payload: t.Mapping[str, t.Any]) -> View:
             working_on = event["name"]
         elif kind == "seen":
             view.environments[event["name"]] = Seen(
-                event["components"], event["broken"], event["outdated"], event["failure"]
+                event["components"],
+                event["broken"],
+                event["outdated"],
+                event["failure"],
+                event["warnings"],
             )
             working_on = ""
         elif kind == "complaints":

@@ -33,7 +33,7 @@ ME = pwd.getpwuid(os.geteuid()).pw_name
 CHECKS = [
     "python_version", "setuptools", "multipart", "psycopg2", "trac_import", "environments",
     "environment_files", "trac_ini", "database", "database_integrity", "database_version",
-    "reports", "attachments", "plugins", "connections",
+    "reports", "attachments", "plugins", "repositories", "connections",
 ]  # fmt: skip
 
 Found = t.Dict[str, t.Any]
@@ -329,7 +329,7 @@ BROKEN: list[tuple[str, Break, dict[str, list[str]]]] = [
     (
         "plugin that is not there",
         lambda d: ini(d, "\n[components]\ngone.* = enabled\nother.gone = disabled\n"),
-        {"plugins": ["warning", "enables gone.* under"]},
+        {"plugins": ["warning", "[components] gone.* = enabled enables nothing"]},
     ),
     (
         "a file to inherit from that is not there",
