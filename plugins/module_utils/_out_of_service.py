@@ -96,12 +96,12 @@ def blame(
         status, title = answers.get(name, (_ERROR, ""))
         why = f"{result['url']} {result['reason']}"
         if status >= _ERROR:
-            found.out[name] = why
+            found.out.setdefault(name, why)
         elif 200 in given[result["name"]]["status"] and (status, title) == (
             result["status"],
             result["title"] or "",
         ):
-            found.served[name] = why
+            found.served.setdefault(name, why)
         else:
             found = found._replace(sites=True)
     return found
