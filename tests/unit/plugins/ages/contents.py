@@ -105,6 +105,7 @@ class _Contents:
         }
         if self.version < schema.VERSIONS["0.12"]:
             pairs.update(repository_dir="svn:0815:/srv/svn/alt", youngest_rev="12")
+        found: dict[str, list[dict[str, t.Any]]]
         found = {"system": [{"name": name, "value": value} for name, value in pairs.items()]}
         if self.version >= schema.VERSIONS["1.0"]:
             found["cache"] = [{"id": 1_234_567, "generation": 8, "key": "trac.x"}]

@@ -342,4 +342,4 @@ def _write(path: pathlib.Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    make(pathlib.Path(sys.argv[1]), *sys.argv[2:])
+    make(pathlib.Path(sys.argv[1]), *sys.argv[2:4])
