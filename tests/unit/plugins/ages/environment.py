@@ -3,11 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make an environment as Trac 0.11, 0.12, 1.0, 1.2 or 1.4 has left it, without that Trac.
 
-    environment.py DIRECTORY SERIES [DATABASE]
-
 The directories and files are those of `create` in trac/env.py and of `_get_path` in
-trac/attachment.py of the tags that schema.py names. DATABASE is a connection string of an empty
-database of PostgreSQL or MySQL; without it, it is SQLite.
+trac/attachment.py of the tags that schema.py names.
 """
 
 from __future__ import annotations
@@ -17,7 +14,6 @@ import hashlib
 import pathlib
 import re
 import sqlite3
-import sys
 import typing as t
 from urllib.parse import quote, unquote, urlsplit
 
@@ -307,7 +303,10 @@ def make(
     volume: pathlib.Path | None = None,
     objects_by: str | None = None,
 ) -> pathlib.Path:
-    """Make an environment; where there is a `volume`, its attachments are there, behind a link."""
+    """Make an environment; where there is a `volume`, its attachments are there, behind a link.
+
+    :param uri: a connection string, of an empty database if it is one of PostgreSQL or MySQL
+    """
     is_old = schema.VERSIONS[series] < schema.VERSIONS["1.0"]
     path.mkdir()
     for directory in ("conf", "htdocs", "log", "plugins", "templates"):
@@ -339,7 +338,3 @@ def make(
 
 def _write(path: pathlib.Path, text: str) -> None:
     path.write_bytes(text.encode("utf-8"))
-
-
-if __name__ == "__main__":
-    make(pathlib.Path(sys.argv[1]), *sys.argv[2:4])
