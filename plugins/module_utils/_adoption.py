@@ -230,10 +230,16 @@ class _Mender:
             )
 
 
-def mend(directory: str, name: str, owner: Owner, check: bool) -> Mending:
+Look = t.Callable[[int, t.Container[int]], None]
+
+
+def mend(directory: str, name: str, owner: Owner, check: bool, look: Look | None = None) -> Mending:
     """Give an environment to the service account; tells what changes, and what does not.
 
     Fails, before anything is changed, where a journal of SQLite leads to another file.
+
+    :param look: is called first with the directory of an environment that is another account's,
+        and whose files may be in it; it may raise AdoptionFailure
     """
     with contextlib.ExitStack() as stack:
         parent = stack.enter_context(opened(directory, os.O_RDONLY | os.O_DIRECTORY))
@@ -251,8 +257,11 @@ def mend(directory: str, name: str, owner: Owner, check: bool) -> Mending:
         if "VERSION" not in os.listdir(top):
             return Mending()  # no environment
         status = os.fstat(top)
-        if status.st_uid != owner.uid and not check:
-            _Mender(owner, status, check=True).enter(top, "")  # which may refuse it
+        if status.st_uid != owner.uid:
+            if look is not None:
+                look(top, expected_owners(owner, status.st_uid))
+            if not check:
+                _Mender(owner, status, check=True).enter(top, "")  # which may refuse it
         mender = _Mender(owner, status, check)
         mender.enter(top, "")
         if mender.result.adopted:

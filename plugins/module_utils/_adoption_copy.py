@@ -22,7 +22,10 @@ import stat
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _adoption_look,
     _ini_edit,
+    _ini_text,
+    _regular_file,
     _sqlite_check,
     _sqlite_journal,
     _worker_process,
@@ -53,7 +56,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._sqlite_journal impo
 
 # In the copy: where it came from, by which a later run knows that it has been made already.
 ORIGIN = ".adopted-from"
-_INI = os.path.join("conf", "trac.ini")
+INI = _adoption_look.INI
 _PARTIAL = pattern_of(r"\.[a-z0-9][a-z0-9_-]*\.adopting-")
 _BLOCK = 1 << 20
 _CHECK_SECONDS = 3600.0  # for all databases of an environment; a large one takes minutes
@@ -67,7 +70,16 @@ class Original(t.NamedTuple):
     directories: dict[str, os.stat_result]
     files: dict[str, os.stat_result]
     links: dict[str, str]
-    database: str  # [trac] database
+    options: _ini_edit.Options  # of its trac.ini
+
+    @property
+    def database(self) -> str:
+        """[trac] database."""
+        return self.options.get(DATABASE[0], {}).get(DATABASE[1]) or DEFAULT_DATABASE
+
+    def inherited(self, path: str) -> list[str]:
+        """The files that its trac.ini inherits from when it is in that place."""
+        return _adoption_look.inherited(self.options, os.path.join(path, os.path.dirname(INI)))
 
     @property
     def size(self) -> int:
@@ -146,6 +158,11 @@ class _Survey:
             return None
         return owner_problem(status, self.expected)
 
+    def original(self, top: int, encoding: str | None) -> Original:
+        """What was found; its trac.ini can be read."""
+        text = _ini_text.decode(_read(top, INI), encoding).text
+        return Original(self.directories, self.files, self.links, _ini_edit.parse(text))
+
     def link(self, path: str, target: str) -> None:
         """Keep a link that stays within the environment."""
         inside = os.path.normpath(os.path.join(os.path.dirname(path), target))
@@ -163,10 +180,8 @@ class _Survey:
 
 
 def _read(directory: int, path: str) -> bytes:
-    with contextlib.ExitStack() as stack:
-        parent, name = stack.enter_context(_reached(directory, path))
-        descriptor = os.open(name, FILE_FLAGS, dir_fd=parent)
-        return stack.enter_context(open(descriptor, "rb")).read()
+    with _reached(directory, path) as (parent, name):
+        return _regular_file.read(name, follow=False, directory=parent)
 
 
 @contextlib.contextmanager
@@ -177,14 +192,6 @@ def _reached(top: int, path: str) -> t.Iterator[tuple[int, str]]:
         for each in parents:
             top = stack.enter_context(opened(each, DIRECTORY_FLAGS, top))
         yield top, name
-
-
-def _database(text: str, source: str) -> str:
-    try:
-        current = _ini_edit.parse(text).get("trac", {}).get("database")
-    except _ini_edit.IniError as e:
-        raise AdoptionFailure(f"adopt_from: {os.path.join(source, _INI)}: {e}") from e
-    return current or DEFAULT_DATABASE
 
 
 def _refuse_journals(top: int, found: _Survey) -> None:
@@ -212,8 +219,11 @@ def _refusal(source: str, problems: t.Sequence[str]) -> str:
     )
 
 
-def survey(source: str, owner: Owner) -> Original:
-    """Look at an environment that is to be copied; fails, with reasons, where it cannot be."""
+def survey(source: str, owner: Owner, encoding: str | None = None) -> Original:
+    """Look at an environment that is to be copied; fails, with reasons, where it cannot be.
+
+    :param encoding: of what in its trac.ini is not UTF-8
+    """
     try:
         with opened(source, DIRECTORY_FLAGS) as top:
             found = _Survey(os.fstat(top), owner)
@@ -221,31 +231,43 @@ def survey(source: str, owner: Owner) -> Original:
             found.refuse_dangling()
             if "VERSION" in found.files and found.problems:
                 raise AdoptionFailure(_refusal(source, found.problems))
-            for path in ("VERSION", _INI):
+            for path in ("VERSION", INI):
                 if path not in found.files:
                     raise AdoptionFailure(
                         f"adopt_from: {source} is no Trac environment (it has no file {path})"
                     )
             _refuse_journals(top, found)
-            text = _read(top, _INI)
+            try:
+                _adoption_look.look(top, source, encoding, found.expected)
+            except AdoptionFailure as e:
+                raise AdoptionFailure(f"adopt_from: {e}, and nothing was copied") from e
+            return found.original(top, encoding)
     except OSError as e:
         if isinstance(e, NotADirectoryError) or e.errno == errno.ELOOP:
             raise AdoptionFailure(
                 f"adopt_from: {source} is no directory; a symbolic link is not followed"
             ) from e
         raise AdoptionFailure(f"adopt_from: {e.strerror}: {e.filename or source}") from e
-    try:
-        database = _database(text.decode("utf-8"), source)
-    except UnicodeDecodeError as e:
-        raise AdoptionFailure(f"adopt_from: {os.path.join(source, _INI)} is not UTF-8: {e}") from e
-    return Original(found.directories, found.files, found.links, database)
+
+
+def survey_in_place(source: str, owner: Owner, encoding: str | None) -> Original | None:
+    """Look at an environment in its place, which _adoption has looked at, without what it leaves.
+
+    None where trac.ini is not among the rest.
+    """
+    with opened(source, DIRECTORY_FLAGS) as top:
+        found = _Survey(os.fstat(top), owner)
+        found.enter(top, "")
+        if INI not in found.files:
+            return None
+        return found.original(top, encoding)
 
 
 def _signature(status: os.stat_result) -> tuple[int, ...]:
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _changed(one: Original, other: Original) -> list[str]:
+def changed(one: Original, other: Original) -> list[str]:
     """What is not as it was, apart from logs."""
     found = set(one.links.items()) ^ set(other.links.items())
     paths = {path for path, _target in found}
@@ -285,8 +307,17 @@ def _copy_file(source: int, target: int, status: os.stat_result, owner: Owner) -
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def _fill(source: int, target: int, original: Original, owner: Owner) -> None:
-    """Copy everything below two directories."""
+def fill(
+    source: int,
+    target: int,
+    original: Original,
+    owner: Owner,
+    is_hollow: t.Callable[[str], bool] = lambda _path: False,
+) -> None:
+    """Copy everything below two directories.
+
+    :param is_hollow: of which files nothing but name and size is copied
+    """
     for path in sorted(original.directories)[1:]:
         with _reached(target, path) as (parent, name):
             os.mkdir(name, 0o700, dir_fd=parent)
@@ -303,7 +334,12 @@ def _fill(source: int, target: int, original: Original, owner: Owner) -> None:
             parent, name = stack.enter_context(_reached(target, path))
             new = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=parent)
             stack.callback(os.close, new)
-            _copy_file(old, new, status, owner)
+            if is_hollow(path):
+                os.ftruncate(new, status.st_size)
+                os.fchown(new, *owner)
+                os.fchmod(new, mended_mode(status))
+            else:
+                _copy_file(old, new, status, owner)
     for path, status in original.directories.items():
         if path:
             with _reached(target, path) as (parent, name), opened(
@@ -325,6 +361,12 @@ def _rewrite(target: int, path: str, text: bytes, owner: Owner) -> None:
             os.fchmod(new, 0o660)
 
 
+def set_database(target: int, database: str, encoding: str | None, owner: Owner) -> None:
+    """Write another [trac] database into a copy."""
+    text = _ini_text.decode(_read(target, INI), encoding).text
+    _rewrite(target, INI, _ini_edit.apply(text, {DATABASE: database}).encode("utf-8"), owner)
+
+
 def _sqlite_files(target: int, original: Original) -> list[str]:
     """The SQLite databases in a copy."""
     found = []
@@ -336,7 +378,7 @@ def _sqlite_files(target: int, original: Original) -> list[str]:
     return found
 
 
-def _check_databases(
+def check_databases(
     hidden: str, target: int, original: Original, owner: Owner, python: str
 ) -> None:
     """Have SQLite look at the databases, as the service account, whose files they are already."""
@@ -377,12 +419,14 @@ def copy(
     original: Original,
     python: str,
     database: str | None = None,
+    encoding: str | None = None,
 ) -> None:
     """Copy an environment that was looked at; it appears when it is complete.
 
     It gets another [trac] database if one is given.
 
     :param python: an interpreter that the service account can run
+    :param encoding: of what in its trac.ini is not UTF-8
     """
     space = os.statvfs(directory)
     if original.size > space.f_bavail * space.f_frsize:
@@ -397,19 +441,17 @@ def copy(
             if status.st_uid != os.geteuid() or status.st_mode & 0o777 != 0o700:
                 raise AdoptionFailure(f"adopt_from: somebody else has made {hidden}")
             with opened(source, DIRECTORY_FLAGS) as top:
-                _fill(top, target, original, owner)
-                text = _read(top, _INI)
-            changed = _changed(original, survey(source, owner))
-            if changed:
+                fill(top, target, original, owner)
+            late = changed(original, survey(source, owner, encoding))
+            if late:
                 raise AdoptionFailure(
                     f"adopt_from: {source} was written to while it was copied, so that the copy "
                     "was thrown away; stop its site first, or name a copy that trac-admin hotcopy "
-                    "has made. Changed were:\n  " + "\n  ".join(shown(changed))
+                    "has made. Changed were:\n  " + "\n  ".join(shown(late))
                 )
             if database is not None:
-                edited = _ini_edit.apply(text.decode("utf-8"), {DATABASE: database})
-                _rewrite(target, _INI, edited.encode("utf-8"), owner)
-            _check_databases(hidden, target, original, owner, python)
+                set_database(target, database, encoding, owner)
+            check_databases(hidden, target, original, owner, python)
             _rewrite(target, ORIGIN, f"{source}\n".encode(), owner)
             os.sync()
             # It takes the place of nothing but an empty directory. When this is killed before the

@@ -71,6 +71,15 @@ def for_copy(
     return None
 
 
+def outside(source: str, current: str) -> str | None:
+    """The file of an SQLite database that is not in an environment, or None."""
+    match = _SQLITE.match(current)
+    if match is None:
+        return None
+    path = _file(source, match)
+    return path if os.path.relpath(path, source).split(os.sep)[0] == os.pardir else None
+
+
 def _place(uri: str) -> str:
     return _CREDENTIALS.sub("", uri)
 
@@ -82,7 +91,7 @@ def _file(source: str, match: t.Match[str]) -> str:
 def _sqlite(source: str, match: t.Match[str], files: t.Container[str]) -> str | None:
     path = _file(source, match)
     inside = os.path.relpath(path, source)
-    if inside.split(os.sep)[0] == os.pardir:
+    if outside(source, match.string) is not None:
         raise AdoptionFailure(
             f"adopt_from: its database {path} is outside of it; copy {source} with "
             "trac-admin hotcopy, or move the database into its directory db"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import typing as t
 
@@ -12,6 +13,10 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _adoption,
     _adoption_copy,
     _adoption_database,
+    _adoption_look,
+    _adoption_preview,
+    _preview_room,
+    _worker_process,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     DATABASE,
@@ -34,14 +39,15 @@ class Adoption(t.NamedTuple):
 
     report: Report
     is_there: bool
+    copy: str | None = None  # what stands for it in check mode
 
     def joined(self, later: Report | None, check: bool) -> Report:
         """One report of this and of what the service account has done later."""
         if later is None:
             return self.report
         mine = self.report
-        # Only in check mode can it be closed to the service account still.
-        if check and mine.changed and later.failure is not None:
+        # Without a copy it can be closed to the service account still.
+        if check and mine.changed and self.copy is None and later.failure is not None:
             later.warnings.append(f"{_NOT_YET}: {later.failure}")
             later.failure = None
         for own, more in (
@@ -54,55 +60,111 @@ class Adoption(t.NamedTuple):
         return later
 
 
-def adopt(
-    directory: str, spec: EnvironmentSpec, owner: _adoption.Owner, python: str, check: bool
-) -> Adoption:
-    """Copy an environment that is to be adopted from elsewhere; mend owner and modes of any.
+class Adopter:
+    """Does what takes root's rights for environments below one directory.
 
     :param python: an interpreter that the service account can run
+    :param stack: in check mode, removes the copies at the end; otherwise None
     """
-    report = Report(spec.name)
-    if spec.state == "absent":
-        return Adoption(report, True)
-    try:
-        source = spec.adopt_from
-        if source is not None and _adoption_copy.is_needed(directory, spec.name, source):
-            original = _adoption_copy.survey(source, owner)
-            database = _adoption_database.for_copy(
-                source,
-                original.database,
-                original.files,
-                spec.options.get(DATABASE),
-                spec.adopt_database,
-            )
-            if not check:
-                _adoption_copy.copy(source, directory, spec.name, owner, original, python, database)
-            report.change(*copied(source))
-            if spec.adopt_database == SHARED:
-                report.warnings.append(_adoption_database.shares(source))
-            if check:
-                report.warnings.append(f"{_NOT_YET}.")
-                return Adoption(report, False)
-        _mend(directory, spec.name, owner, check, report)
-    except _adoption.AdoptionFailure as e:
-        report.failure = str(e)
-    except OSError as e:
-        report.failure = f"{e.strerror}: {e.filename or os.path.join(directory, spec.name)}"
-    # One environment must not stop the others, whatever its files have in them.
-    except Exception as e:  # noqa: BLE001
-        report.failure = f"{os.path.join(directory, spec.name)}: {type(e).__name__}: {e}"
-    return Adoption(report, report.failure is None)
 
+    def __init__(
+        self,
+        directory: str,
+        account: _worker_process.Account,
+        python: str,
+        stack: contextlib.ExitStack | None,
+    ) -> None:
+        self.directory = directory
+        self.account = account
+        self.owner = _adoption.Owner(account.uid, account.gid)
+        self.python = python
+        self.stack = stack
 
-def _mend(directory: str, name: str, owner: _adoption.Owner, check: bool, report: Report) -> None:
-    mending = _adoption.mend(directory, name, owner, check)
-    if mending.changed:
-        before, after = _adoption.shown(mending.before), _adoption.shown(mending.after)
-        report.change(mending.words(), before, after)
-    if mending.left:
-        report.warnings.append(
-            f"left alone in {os.path.join(directory, name)}, because root cannot know whether the "
-            "service account may have it (chown what it may have, also what links lead to; copies "
-            "and backups refuse links to what others own): "
-            + "; ".join(_adoption.shown(mending.left))
+    def adopt(self, spec: EnvironmentSpec) -> Adoption:
+        """Copy an environment that is to be adopted from elsewhere; mend owner and modes of any."""
+        report = Report(spec.name)
+        if spec.state == "absent":
+            return Adoption(report, True)
+        path = os.path.join(self.directory, spec.name)
+        try:
+            source = spec.adopt_from
+            if source is not None and _adoption_copy.is_needed(self.directory, spec.name, source):
+                return self._copy(source, spec, report)
+            if self._mend(spec, report) and self.stack is not None:
+                copy = self._preview(self.stack, path, spec, report, None)
+                return Adoption(report, True, copy)
+        except _adoption.AdoptionFailure as e:
+            report.failure = str(e)
+        except OSError as e:
+            report.failure = f"{e.strerror}: {e.filename or path}"
+        # One environment must not stop the others, whatever its files have in them.
+        except Exception as e:  # noqa: BLE001
+            report.failure = f"{path}: {type(e).__name__}: {e}"
+        return Adoption(report, report.failure is None)
+
+    def _copy(self, source: str, spec: EnvironmentSpec, report: Report) -> Adoption:
+        encoding = spec.adopt_encoding
+        original = _adoption_copy.survey(source, self.owner, encoding)
+        wanted = spec.options.get(DATABASE)
+        database = _adoption_database.for_copy(
+            source, original.database, original.files, wanted, spec.adopt_database
         )
+        self._look_at_inherited(original.inherited(os.path.join(self.directory, spec.name)))
+        if self.stack is None:
+            _adoption_copy.copy(
+                source,
+                self.directory,
+                spec.name,
+                self.owner,
+                original,
+                self.python,
+                database,
+                encoding,
+            )
+        report.change(*copied(source))
+        if spec.adopt_database == SHARED:
+            report.warnings.append(_adoption_database.shares(source))
+        if self.stack is not None:
+            copy = self._preview(self.stack, source, spec, report, database)
+            return Adoption(report, copy is not None, copy)
+        self._mend(spec, report)
+        return Adoption(report, True)
+
+    def _preview(
+        self,
+        stack: contextlib.ExitStack,
+        source: str,
+        spec: EnvironmentSpec,
+        report: Report,
+        database: str | None,
+    ) -> str | None:
+        """A copy for the service account to look at, or the warning that there is none."""
+        try:
+            return _adoption_preview.made(stack, source, spec, self.owner, self.python, database)
+        except _preview_room.NotTried as e:
+            report.warnings.append(f"{_NOT_YET}: {e}")
+            return None
+
+    def _look_at_inherited(self, files: t.Sequence[str]) -> None:
+        _adoption_look.look_at_inherited(files, self.account, self.python)
+
+    def _mend(self, spec: EnvironmentSpec, report: Report) -> bool:
+        """Whether it has not been the service account's before."""
+        path = os.path.join(self.directory, spec.name)
+
+        def look(top: int, expected: t.Container[int]) -> None:
+            self._look_at_inherited(_adoption_look.look(top, path, spec.adopt_encoding, expected))
+
+        check = self.stack is not None
+        mending = _adoption.mend(self.directory, spec.name, self.owner, check, look)
+        if mending.changed:
+            before, after = _adoption.shown(mending.before), _adoption.shown(mending.after)
+            report.change(mending.words(), before, after)
+        if mending.left:
+            report.warnings.append(
+                f"left alone in {path}, because root cannot know whether the "
+                "service account may have it (chown what it may have, also what links lead to; "
+                "copies and backups refuse links to what others own): "
+                + "; ".join(_adoption.shown(mending.left))
+            )
+        return mending.adopted

@@ -140,6 +140,7 @@ _OPTIONAL: dict[str, dict[str, Check]] = {
         "rows": table(number),
         "kept": maybe(text),
         "skipped": flag,
+        "said": items(text),
     },
     "tracignore": {"update": _update},
 }

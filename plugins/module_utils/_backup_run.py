@@ -72,11 +72,6 @@ class Outcome:
 _Archive = t.Tuple[str, _backup_files.Manifest, t.Optional[_backup_files.Writer]]
 
 
-def _printable(text: str) -> str:
-    """A text that can be encoded: names and words of the account's may hold any bytes."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 class _Run:
     """One run of the worker."""
 
@@ -108,7 +103,9 @@ class _Run:
             if self._receiving and self._receiving[2]:
                 self._receiving[2].discard()
         for name in self._working_on:
-            self.outcome.failures.setdefault(_printable(name), "the work on it was broken off")
+            self.outcome.failures.setdefault(
+                _worker_process.printable(name), "the work on it was broken off"
+            )
         return self.outcome
 
     def _take(self, event: _worker_process.Event, wants_all: bool) -> None:
@@ -116,9 +113,11 @@ class _Run:
         if kind == "no_trac":
             self.outcome.error = f"{self.settings.python} cannot import Trac: {event['reason']}"
         elif kind == "failed":
-            self.outcome.error = _printable(event["reason"])
+            self.outcome.error = _worker_process.printable(event["reason"])
         elif kind == "broken":
-            self.outcome.error = _printable(f"The work was broken off: {event['reason']}")
+            self.outcome.error = _worker_process.printable(
+                f"The work was broken off: {event['reason']}"
+            )
             if time.monotonic() - self._begun >= self.settings.timeout:
                 self.outcome.error = (
                     f"Making the archives took longer than {self.settings.timeout} seconds "
@@ -133,7 +132,8 @@ class _Run:
         elif kind == "archive":
             name = event["name"]
             self.outcome.warnings += [
-                _printable(f"{name}: {warning}") for warning in event.get("warnings", ())
+                _worker_process.printable(f"{name}: {warning}")
+                for warning in event.get("warnings", ())
             ]
             self._begin(name, event["manifest"])
         elif kind == "data":
@@ -143,7 +143,7 @@ class _Run:
 
     def _failed(self, name: str, reason: str) -> None:
         self._working_on.discard(name)
-        self.outcome.failures[_printable(name)] = _printable(reason)
+        self.outcome.failures[_worker_process.printable(name)] = _worker_process.printable(reason)
 
     def _begin(self, name: str, manifest: _backup_files.Manifest | None) -> None:
         if self._receiving is not None:

@@ -380,7 +380,7 @@ class Examination:
         try:
             outdated = _trac_upgrade.is_outdated(environment)
             found = DatabaseManager(environment).get_database_version()
-        except TracError as e:
+        except (TracError, EnvironmentFailure) as e:
             self._add(
                 name,
                 FAILED,

@@ -287,7 +287,8 @@ def _closed(path: str, seen: Seen) -> list[Result]:
 
 def _links(path: str, links: t.Mapping[str, _environment_links.Led]) -> list[Result]:
     """Links to nothing, or to what this account does not own, which copies and backups refuse."""
-    broken, foreign = [], []
+    broken: list[str] = []
+    foreign: list[str] = []
     for link, led in links.items():
         if led.kind != _environment_links.BAD:
             continue

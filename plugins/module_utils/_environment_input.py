@@ -18,6 +18,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _arguments,
     _field_items,
     _ini_edit,
+    _ini_text,
     _repositories,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
@@ -38,6 +39,7 @@ EXCLUSIVE_KEYS = ("permissions", *_field_items.KINDS, "repositories")
 DEFAULT_KEYS = ("config", "permissions", *_field_items.KINDS, "exclusive", "upgrade")
 
 _NAME = re.compile(NAME_RULE + r"\Z")
+_WITHOUT_CAPITALS = re.compile(NAME_RULE + r"\Z", re.IGNORECASE | re.ASCII)
 
 
 def value_text(value: object) -> str | None:
@@ -240,6 +242,10 @@ def read_spec(
             f"adopt_database is {adopt_database}, which needs database: the connection string of "
             "the database that you have loaded a dump of the original's into"
         )
+    adopt_encoding = document.get("adopt_encoding")
+    if adopt_encoding is not None:
+        reason = _ini_text.encoding_problem(adopt_encoding)
+        problems += [reason] if reason else []
     spec = EnvironmentSpec(
         document["name"],
         options,
@@ -253,6 +259,7 @@ def read_spec(
         new_database,
         adopt_from.rstrip("/") if isinstance(adopt_from, str) else None,
         adopt_database,
+        adopt_encoding,
     )
     return spec, problems
 
@@ -263,6 +270,18 @@ def default_problems(defaults: Document) -> list[str]:
     if DATABASE in spec.options:
         problems.append("[trac] database: each environment needs one of its own")
     return problems
+
+
+def way_out_of_capitals(name: object) -> str:
+    """How an environment is adopted whose name has capitals and is all right without."""
+    if not isinstance(name, str) or _NAME.match(name) or not _WITHOUT_CAPITALS.match(name):
+        return ""
+    return (
+        f". An environment {name} that exists is adopted under another name: name: {name.lower()} "
+        f"with adopt_from: /where/it/is/{name}, or, if it is in the directory of environments, "
+        f"after mv {name} {name.lower()} there. Its address stays with an entry of trac_sites that "
+        f"says environment: {name.lower()} and mount: /trac/{name}, or what its path was"
+    )
 
 
 def read_specs(
@@ -276,8 +295,9 @@ def read_specs(
     seen: set[str] = set()
     for document in documents:
         name = document["name"]
+        way_out = way_out_of_capitals(name)
         if not _NAME.match(name):
-            problems.append(f"environment {name!r}: the name has to match {NAME_RULE}")
+            problems.append(f"environment {name!r}: the name has to match {NAME_RULE}{way_out}")
         if name in seen:
             problems.append(f"environment {name!r}: listed twice")
         seen.add(name)

@@ -103,6 +103,7 @@ class EnvironmentSpec:
     new_database: str | None = None  # for a new environment whose options name no database
     adopt_from: str | None = None  # what it is a copy of
     adopt_database: str | None = None  # which database on a server that copy works on
+    adopt_encoding: str | None = None  # what of trac.ini is not UTF-8 is written in
 
     def creation_options(self) -> dict[OptionName, str]:
         """The options a new environment begins with."""
@@ -191,6 +192,21 @@ class Report:
         self.before += before
         self.after += after
         self.changes.append(words)
+
+    def add(self, later: Report) -> None:
+        """Put what came later behind what is in this one; each warning once."""
+        self.changes += later.changes
+        self.before += later.before
+        self.after += later.after
+        self.warnings += [each for each in later.warnings if each not in self.warnings]
+
+    def reword(self, words: t.Callable[[str], str]) -> None:
+        """Have all texts go through a function."""
+        for lines in (self.changes, self.before, self.after, self.warnings):
+            lines[:] = map(words, lines)
+        self.warnings[:] = dict.fromkeys(self.warnings)
+        if self.failure is not None:
+            self.failure = words(self.failure)
 
     def to_json(self) -> dict[str, t.Any]:
         """A form that JSON can carry."""

@@ -25,6 +25,7 @@ Options = t.Dict[str, t.Dict[str, str]]
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _COMMENT = ("#", ";")
+_LATER = " (for Trac before 1.6, what stood later in the file counted)"
 
 
 class IniError(ValueError):
@@ -66,10 +67,15 @@ def _fault(error: configparser.Error) -> str:
         lines = "lines" if len(error.errors) > 1 else "line"
         return f"{lines} {numbers}: neither a [section] nor an option (name = value)"
     if isinstance(error, configparser.DuplicateSectionError):
-        return f"line {error.lineno}: the section [{error.section}] stands there a second time"
+        return (
+            f"line {error.lineno}: the section [{error.section}] stands there a second time; put "
+            f"the two together{_LATER}"
+        )
     if isinstance(error, configparser.DuplicateOptionError):
         where = f"[{error.section}] {error.option}"
-        return f"line {error.lineno}: {where} stands there a second time"
+        return (
+            f"line {error.lineno}: {where} stands there a second time; take one of them out{_LATER}"
+        )
     return type(error).__name__
 
 
@@ -185,14 +191,27 @@ def _delete(lines: list[str | None], option: _Option) -> None:
         lines[number] = None
 
 
-def _wanted(old: Options, changes: Changes) -> Options:
+def _wanted(old: Options, changes: Changes, everywhere: t.Mapping[str, str]) -> Options:
+    """What the new text has to hold; what [DEFAULT] sets, it sets in new sections, too."""
     new = {section: dict(options) for section, options in old.items()}
     for (section, option), value in changes.items():
-        if value is None:
-            new.get(section, {}).pop(option_key(option), None)
+        if value is not None:
+            new.setdefault(section, dict(everywhere))[option_key(option)] = value
+        elif option_key(option) in everywhere:
+            raise IniError(
+                f"[{section}] {option} cannot be taken out, because [{configparser.DEFAULTSECT}] "
+                "sets it in every section; move what stands there to the sections that need it"
+            )
         else:
-            new.setdefault(section, {})[option_key(option)] = value
+            new.get(section, {}).pop(option_key(option), None)
     return new
+
+
+def defaults(text: str) -> dict[str, str]:
+    """What a text sets in every section, by [DEFAULT]."""
+    parser = _parser()
+    parse(text, parser)
+    return dict(parser.defaults())
 
 
 def apply(text: str, changes: Changes) -> str:
@@ -245,7 +264,7 @@ def apply(text: str, changes: Changes) -> str:
             result.append(newline)
         result += [f"[{section_name}]{newline}", *new]
     edited = "".join(result)
-    _check(edited, _wanted(old, changes), changes)
+    _check(edited, _wanted(old, changes, defaults(text)), changes)
     return edited
 
 

@@ -102,7 +102,10 @@ def _items(variable: str, value: object, options: Spec) -> tuple[list[tuple[str,
         found = _shape(where, item, options)
         if not found:
             name = item["name"]
-            found = _match(f"{where}.name", name, _NAME, _NAME_RULE)
+            rule = _NAME_RULE
+            if variable == "trac_environments":
+                rule += _environment_input.way_out_of_capitals(name)
+            found = _match(f"{where}.name", name, _NAME, rule)
             if not found and name in seen:
                 found.append(
                     f"{where}.name is {name!r}, which stands in {variable} already; "

@@ -69,6 +69,7 @@ def predict(file: t.IO[bytes], name: str, path: str) -> None:
     parents = _trac_named_files.parents(parser, ini)
     if parents:
         # Those of its own are in the archive, too.
-        others = [each for each in parents if not _trac_log.is_inside(each, path)]
-        parser.set(*_trac_named_files.INHERIT, ",".join(others))
+        others = (os.path.normpath(each) for each in parents)
+        kept = [each for each in others if not _trac_log.is_inside(each, path)]
+        parser.set(*_trac_named_files.INHERIT, ",".join(kept))
     _fault.refuse(_trac_named_files.inherited(parser, ini), _KEPT)

@@ -21,6 +21,7 @@ import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _attachments,
+    _database_objects,
     _environment_links,
     _trac_database,
     _trac_dump,
@@ -50,6 +51,7 @@ class Filled(t.NamedTuple):
     attachments: list[_attachments.Row]
     lost: list[_attachments.Row]  # those of them that have no file
     followed: dict[str, str]  # links whose targets are in the copy, by their paths within
+    left_out: list[str]  # of the database, because its login may not read it
 
 
 class Copy(t.NamedTuple):
@@ -58,6 +60,7 @@ class Copy(t.NamedTuple):
     path: str
     rows: dict[str, int]
     followed: dict[str, str]
+    left_out: list[str]  # what it does not hold, because nobody may read it
 
     def is_current(self, environment: t.Any) -> bool:
         """Whether nothing has been added to or taken from the environment's tables since."""
@@ -89,7 +92,7 @@ def check_tools(environment: t.Any) -> None:
     if _trac_database.sqlite_file(environment) is not None:
         return
     connector = DatabaseManager(environment).get_connector()[0]
-    for tool in _trac_dump.MARKS:
+    for tool in _trac_dump.TOOLS:
         path = getattr(connector, f"{tool}_path", None)
         if path is None:
             continue
@@ -122,7 +125,12 @@ def hot_copy(environment: t.Any, name: str, archive: str, suffix: str = "") -> C
             time.sleep(0.1)
         os.rename(partial, path)
         sync_directory(archive)  # before anybody removes the original
-    return Copy(path, filled.rows, filled.followed)
+    return Copy(path, filled.rows, filled.followed, filled.left_out)
+
+
+def lacks(left_out: t.Sequence[str]) -> list[str]:
+    """What is missing in a copy, in words."""
+    return [f"its copy does not hold {text}" for text in _database_objects.shown(left_out)]
 
 
 def fill(environment: t.Any, copy: str) -> Filled:
@@ -154,11 +162,12 @@ def _copy_with_server(environment: t.Any, copy: str) -> Filled:
             attachments = attachments_of(environment, connection)
             followed = _copy_files(environment, copy, set())
             lost = _lost(environment, copy, attachments)
-            _trac_dump.dump(environment, copy, len(rows), moment)
+            _trac_dump.dump(environment, copy, rows, moment)
         if moment is None:  # the dump has been made later; its rows are known where none came
             now = _trac_database.row_counts(connection)
             rows = {table: count for table, count in rows.items() if now.get(table) == count}
-    return Filled(rows, attachments, lost, followed)
+        left_out = _database_objects.left_out(connection)
+    return Filled(rows, attachments, lost, followed, left_out)
 
 
 def _copy_with_sqlite(environment: t.Any, file: str, copy: str) -> Filled:
@@ -172,7 +181,7 @@ def _copy_with_sqlite(environment: t.Any, file: str, copy: str) -> Filled:
         rows = _copy_sqlite(file, target)
         attachments = _sqlite_attachments(target) if "attachment" in rows else []
         lost = _lost(environment, copy, attachments)
-    return Filled(rows, attachments, lost, followed)
+    return Filled(rows, attachments, lost, followed, [])
 
 
 def _lost(

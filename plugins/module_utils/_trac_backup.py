@@ -17,6 +17,7 @@ import typing as t
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _attachments,
     _backup_files,
+    _database_objects,
     _environment_links,
     _restore_mark,
     _secrets,
@@ -102,7 +103,7 @@ class _Backup:
         with _trac_database.connected(environment) as connection:
             rows = _trac_archive.attachments_of(environment, connection)
         lost = _attachments.without_file(rows, _attachments.in_directory(environment.path))
-        return _said_of(lost)
+        return _said_of_lost(lost)
 
     def _check_room(self, environment: t.Any) -> None:
         """Refuse to begin what cannot be ended; the copy and its archive are there at once."""
@@ -125,6 +126,7 @@ class _Backup:
                     "kind": _trac_dump.kind(environment),
                     "file": database,
                     "schema": _trac_dump.schema(environment),
+                    "left_out": filled.left_out,
                 },
                 "rows": filled.rows,
                 "attachments": attachments_in(copy),
@@ -141,7 +143,7 @@ class _Backup:
         manifest["files"], manifest["bytes"] = len(packed.names), packed.bytes
         manifest["archive"] = {"size": packed.size, "sha256": packed.sha256}
         archive = {"file": target, "manifest": manifest}
-        return {"archive": archive, "warnings": _said_of(filled.lost)}
+        return {"archive": archive, "warnings": _said_of(filled)}
 
 
 def _check_attachments(
@@ -166,9 +168,18 @@ def _check_attachments(
         )
 
 
-def _said_of(lost: t.Sequence[_attachments.Row]) -> list[str]:
+def _said_of_lost(lost: t.Sequence[_attachments.Row]) -> list[str]:
     """Warnings about attachments that were lost before."""
     return [_attachments.warning(len(lost), _attachments.shown(lost))] if lost else []
+
+
+def _said_of(filled: _trac_archive.Filled) -> list[str]:
+    """Warnings about what a backup does not hold."""
+    left_out = _database_objects.shown(filled.left_out)
+    return [
+        *_said_of_lost(filled.lost),
+        *(f"the backup does not hold {text}" for text in left_out),
+    ]
 
 
 def check_room(directory: str, needed: int, what: str) -> None:

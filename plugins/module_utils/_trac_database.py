@@ -11,6 +11,7 @@ import signal
 import time
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _database_objects
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
 )
@@ -61,6 +62,15 @@ def sqlite_file(environment: t.Any) -> str | None:
     if parse_connection_uri(manager.connection_uri)[0] != "sqlite":
         return None
     return t.cast(str, os.path.normpath(manager.get_connector()[1]["path"]))
+
+
+def schema_of(environment: t.Any) -> str | None:
+    """PostgreSQL's schema, if the connection string names one."""
+    from trac.db.api import DatabaseManager, parse_connection_uri
+
+    uri = DatabaseManager(environment).connection_uri
+    parameters = parse_connection_uri(uri)[1].get("params", {})
+    return t.cast("str | None", parameters.get("schema"))
 
 
 def is_elsewhere(environment: t.Any) -> bool:
@@ -136,7 +146,7 @@ def connected(environment: t.Any) -> t.Iterator[t.Any]:
 
 def check_room(environment: t.Any) -> None:
     """Refuse a database for a new environment that holds anything already."""
-    from trac.db.api import DatabaseManager, parse_connection_uri
+    from trac.db.api import DatabaseManager
 
     manager = DatabaseManager(environment)
     file = sqlite_file(environment)
@@ -146,7 +156,7 @@ def check_room(environment: t.Any) -> None:
         return
     connector = manager.get_connector()[0]
     with connected(environment) as connection:
-        tables = sorted(connection.get_table_names())
+        tables = sorted(_database_objects.everything(connection))
         if tables:
             shown = ", ".join(tables[:_NAMES_SHOWN])
             if len(tables) > _NAMES_SHOWN:
@@ -157,7 +167,7 @@ def check_room(environment: t.Any) -> None:
             )
         if hasattr(connector, "environment_needs_upgrade"):  # MySQL: character set and engine
             connector.environment_needs_upgrade()
-    schema = parse_connection_uri(manager.connection_uri)[1].get("params", {}).get("schema")
+    schema = schema_of(environment)
     if schema not in (None, "public") and manager.db_exists():
         raise EnvironmentFailure(
             f"[trac] database: the schema {schema} exists already, and Trac wants to create it "
@@ -171,15 +181,24 @@ def has_tables(environment: t.Any) -> bool:
     if file is not None:
         return os.path.exists(file)
     with connected(environment) as connection:
-        return bool(connection.get_table_names())
+        return bool(_database_objects.everything(connection))
 
 
 def destroy(environment: t.Any) -> None:
     """Remove all tables, or the schema, or the file."""
     from trac.db.api import DatabaseManager
 
-    if has_tables(environment):
-        DatabaseManager(environment).destroy_db()
+    file = sqlite_file(environment)
+    if file is not None or schema_of(environment) not in (None, "public"):
+        if has_tables(environment):
+            DatabaseManager(environment).destroy_db()
+        return
+    # Trac would stop at a view.
+    with connected(environment) as connection:
+        cursor = connection.cursor()
+        for statement in _database_objects.removal(connection):
+            cursor.execute(statement)
+        connection.commit()
 
 
 def destroy_half_made(environment: t.Any) -> None:
@@ -212,7 +231,7 @@ def row_counts(connection: t.Any) -> dict[str, int]:
     """How many rows each table has."""
     cursor = connection.cursor()
     counts = {}
-    for table in connection.get_table_names():
+    for table in _database_objects.tables(connection):
         cursor.execute(f"SELECT count(*) FROM {connection.quote(table)}")  # noqa: S608
         counts[table] = int(cursor.fetchone()[0])
     return counts

@@ -10,10 +10,12 @@ import functools
 import os
 import re
 import stat
+import time
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _ini_edit,
+    _ini_text,
     _regular_file,
     _secrets,
 )
@@ -21,20 +23,38 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec im
     EnvironmentFailure,
     OptionName,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._preview_place import Place
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import reason
 
 _OLD_COMMENT = re.compile(r"([^;]*\s)?;")
 
 Wanted = t.Dict[OptionName, t.Optional[str]]
+# An option with its value before and after.
+Changed = t.Tuple[OptionName, t.Optional[str], t.Optional[str]]
 
 
 class IniFile:
-    """A trac.ini as it is, and as it is to become."""
+    """A trac.ini as it is, and as it is to become.
 
-    def __init__(self, path: str) -> None:
+    :param encoding: of lines that are not UTF-8; `mended` tells what of it is to be mended then
+    :param place: of the copy that it is in, if it is for a preview
+    """
+
+    def __init__(self, path: str, encoding: str | None = None, place: Place | None = None) -> None:
         self.path = path
-        self.text = _read(path)
-        self.options, self.parser = _parsed(path, self.text)
+        self.place = place
+        self._content = _regular_file.read(path, follow=True)
+        try:
+            self.text, self.mended = _ini_text.decode(self._content, encoding)
+        except _ini_edit.IniError as e:
+            raise EnvironmentFailure(_ini_text.sentence(path, e)) from e
+        if place is None:
+            self.options, self.parser = _parsed(path, self.text)
+        else:
+            _parsed(path, self.text)  # which may refuse it
+            self.text = place.outward(self.text)
+            self.options = _parsed(path, self.text)[0]
+            self.parser = _parsed(path, place.inward(self.text))[1]
 
     def refuse_empty(self) -> None:
         """An environment always has options; to add some here would hide that they are lost."""
@@ -56,13 +76,27 @@ class IniFile:
         """Trac's parser of the file with these changes."""
         if not changes:
             return self.parser
-        return _parsed(self.path, apply(self.path, self.text, changes))[1]
+        return _parsed(self.path, self._with(changes))[1]
+
+    def _with(self, changes: Wanted) -> str:
+        text = apply(self.path, self.text, changes)
+        return text if self.place is None else self.place.inward(text)
 
     def write(self, changes: Wanted) -> None:
         """Change the file, unless somebody else has done so since it was read."""
-        if changes:
+        if changes or self.mended:
             _refuse_read_only(self.path)
-            _write(self.path, self.text, apply(self.path, self.text, changes))
+            if self.mended:
+                _keep(self.path, self._content)
+            _write(self.path, self._content, self._with(changes))
+
+    def write_copy(self, place: Place, changes: Wanted) -> None:
+        """Write what it is to become into the copy of a preview."""
+        path = os.path.join(place.copy, "conf", os.path.basename(self.path))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        text = place.inward(apply(self.path, self.text, changes))
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
 
     def secrets(self) -> t.Iterator[tuple[str, str]]:
         """Option and value of what nobody else should read."""
@@ -114,13 +148,15 @@ def _inherited(environment: t.Any, name: OptionName) -> str | None:
 
 
 @contextlib.contextmanager
-def kept_in_place(environment: t.Any) -> t.Iterator[None]:
-    """Have what Trac itself changes in trac.ini changed in place.
+def kept_in_place(environment: t.Any) -> t.Iterator[list[Changed]]:
+    """Have what Trac itself changes in trac.ini changed in place; the list names it at the end.
 
     Trac writes the file anew, sorted, without comments, and with its own spelling of each value.
     """
     before = IniFile(environment.config_file_path)
-    yield
+    everywhere = _ini_edit.defaults(before.text)
+    changed: list[Changed] = []
+    yield changed
     after = IniFile(environment.config_file_path)
     if after.text == before.text:
         return
@@ -132,9 +168,10 @@ def kept_in_place(environment: t.Any) -> t.Iterator[None]:
             if new is None:
                 if _inherited(environment, name) != old:
                     changes[name] = None
-            elif not _same(name, old, new):
+            elif not (_same(name, old, new) or (old is None and new == everywhere.get(option))):
                 changes[name] = new
-    _write(before.path, after.text, apply(before.path, before.text, changes))
+    changed += [(name, before.current(name), changes[name]) for name in sorted(changes)]
+    _write(before.path, after.text.encode(), apply(before.path, before.text, changes))
     environment.config.parse_if_needed(force=True)
 
 
@@ -161,20 +198,6 @@ def _parsed(path: str, text: str) -> tuple[_ini_edit.Options, t.Any]:
         raise EnvironmentFailure(f"{path}: {e}") from e
 
 
-def _read(path: str) -> str:
-    content = _regular_file.read(path, follow=True)
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as e:
-        line = content.count(b"\n", 0, e.start) + 1
-        raise EnvironmentFailure(f"{path}: line {line} is not UTF-8: {e}") from None
-    at = text.find("\0")
-    if at >= 0:  # what a power cut leaves where data were not written yet
-        line = text.count("\n", 0, at) + 1
-        raise EnvironmentFailure(f"{path}: line {line} holds a NUL character")
-    return text
-
-
 def _refuse_read_only(path: str) -> None:
     """Somebody may not want the file to be changed, although the account could replace it."""
     path = os.path.realpath(path)
@@ -187,7 +210,18 @@ def _refuse_read_only(path: str) -> None:
         )
 
 
-def _write(path: str, old: str, new: str) -> None:
+def _keep(path: str, content: bytes) -> None:
+    """Leave what a file held before its encoding was mended beside it, for its owner alone."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    descriptor = os.open(f"{os.path.realpath(path)}.before-{stamp}", flags, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _write(path: str, old: bytes, new: str) -> None:
     """Replace the content of a file at once; its mode and group stay."""
     path = os.path.realpath(path)
     status = os.stat(path)
@@ -203,7 +237,7 @@ def _write(path: str, old: str, new: str) -> None:
                 os.fchown(descriptor, -1, status.st_gid)
             os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
             os.fsync(descriptor)
-        if _read(path) != old:
+        if _regular_file.read(path, follow=True) != old:
             raise EnvironmentFailure(f"{path} was changed by somebody else meanwhile; run again")
         os.replace(temporary, path)
     except BaseException:

@@ -50,7 +50,7 @@ class Place(t.NamedTuple):
 def _moved(path: str, old: str, new: str) -> str:
     inside = os.path.relpath(path, old)
     if inside.split(os.sep)[0] == os.pardir:
-        return path
+        return os.path.normpath(path)  # what leads through it need not be there yet
     return os.path.normpath(os.path.join(new, inside))
 
 

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _fault,
+    _preview_room,
     _restore_mark,
     _secrets,
     _trac_database,
@@ -19,6 +20,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_named_files,
     _trac_permissions,
     _trac_plugins,
+    _trac_preview,
     _trac_remove,
     _trac_repositories,
     _trac_ticket_fields,
@@ -32,9 +34,11 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec im
     EnvironmentFailure,
     EnvironmentSpec,
     Report,
+    Wording,
     exists,
     leftovers,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._preview_place import Place
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import (
     IniFile,
     Wanted,
@@ -50,6 +54,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
 
 EVERY = "*"  # instead of names of environments
 DIRECTORY_MODE = 0o2770
+_STILL_OUTDATED = "it needs to be upgraded even after the upgrade"
 FILE_MODE = 0o0660
 
 
@@ -124,7 +129,11 @@ def _set_modes(path: str) -> None:
 
 
 class Reconciler:
-    """Works on the environments below one directory."""
+    """Works on the environments below one directory.
+
+    In check mode it looks at the copies that are there for some of them, by names, and makes others
+    to try upgrades on.
+    """
 
     def __init__(
         self,
@@ -132,8 +141,10 @@ class Reconciler:
         archive: str | None = None,
         check: bool = False,
         logins: t.Collection[str] = (),
+        copies: t.Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory
+        self.copies = copies or {}
         self.archive = archive
         self.check = check
         self._logins = logins
@@ -148,6 +159,9 @@ class Reconciler:
         report = Report(spec.name)
         redactor = spec.redactor()
         path = os.path.join(self.directory, spec.name)
+        place = Place(self.copies[spec.name], path) if spec.name in self.copies else None
+        if place is not None:
+            path = place.copy
         try:
             if spec.name in self._half_restored:
                 raise EnvironmentFailure(
@@ -156,7 +170,7 @@ class Reconciler:
             if spec.state == "absent":
                 _trac_remove.remove(path, self.archive, report, self.check)
             elif exists(path):
-                self._adjust(path, spec, report, redactor)
+                self._adjust(path, spec, report, redactor, place)
             else:
                 self._create(path, spec, report)
         # One environment must not stop the others, whatever a plugin or a database driver raises.
@@ -165,6 +179,8 @@ class Reconciler:
             if spec.state != "absent":
                 report.servable = self._is_servable(spec.name, path)
         report.warnings[:] = [redactor.redact(warning) for warning in report.warnings]
+        if place is not None:
+            report.reword(place.words)
         return report
 
     def _is_servable(self, name: str, path: str) -> bool:
@@ -256,19 +272,32 @@ class Reconciler:
     # Change
 
     def _adjust(
-        self, path: str, spec: EnvironmentSpec, report: Report, redactor: _secrets.Redactor
+        self,
+        path: str,
+        spec: EnvironmentSpec,
+        report: Report,
+        redactor: _secrets.Redactor,
+        place: Place | None,
     ) -> None:
         """Adjust an environment; one that had to be upgraded is looked at again afterwards."""
-        if not self._adjusted(path, spec, report, redactor) and not self._adjusted(
-            path, spec, report, redactor
+        if not self._adjusted(path, spec, report, redactor, place) and not self._adjusted(
+            path, spec, report, redactor, place
         ):
-            raise EnvironmentFailure("it needs to be upgraded even after the upgrade")
+            raise EnvironmentFailure(_STILL_OUTDATED)
 
     def _adjusted(
-        self, path: str, spec: EnvironmentSpec, report: Report, redactor: _secrets.Redactor
+        self,
+        path: str,
+        spec: EnvironmentSpec,
+        report: Report,
+        redactor: _secrets.Redactor,
+        place: Place | None,
     ) -> bool:
-        """Change what has to be changed; False when it was an upgrade, and more may be needed."""
-        ini = IniFile(os.path.join(path, "conf", "trac.ini"))
+        """Change what has to be changed; False when it was an upgrade, and more may be needed.
+
+        :param place: what a copy in that path stands for, in check mode
+        """
+        ini = IniFile(os.path.join(path, "conf", "trac.ini"), spec.adopt_encoding, place)
         ini.refuse_empty()
         for option, value in ini.secrets():
             redactor.learn(option, value)
@@ -315,14 +344,68 @@ class Reconciler:
             self._make_directories(environment, report)
             self._write_ini(ini, needed, report)
             if self.check:
-                for wording in wordings:
-                    report.change(*wording)
-                self._predict_after_upgrade(environment, spec, report)
+                self._preview(environment, ini, needed, wordings, spec, report, redactor)
                 return True
-        report.warnings += _trac_upgrade.upgrade(path)
-        for wording in wordings:
-            report.change(*wording)
+        _trac_upgrade.upgrade(path).tell(wordings, report)
         return False
+
+    def _preview(
+        self,
+        environment: t.Any,
+        ini: IniFile,
+        needed: Wanted,
+        wordings: list[Wording],
+        spec: EnvironmentSpec,
+        report: Report,
+        redactor: _secrets.Redactor,
+    ) -> None:
+        """Upgrade a copy, and tell what that changes and what would be changed after it."""
+        try:
+            with _trac_preview.place(environment, ini.place) as place:
+                ini.write_copy(place, needed)
+                later = Report(spec.name)
+                self._try(place, wordings, spec, later, redactor)
+                later.reword(place.words)
+                report.add(later)
+        except _preview_room.NotTried as e:
+            for wording in wordings:
+                report.change(*wording)
+            report.warnings.append(
+                "which rows and which options of trac.ini the upgrade itself would change, and "
+                f"whether it would succeed, cannot be predicted: {e}"
+            )
+            self._predict_after_upgrade(environment, spec, report)
+
+    def _try(
+        self,
+        place: Place,
+        wordings: list[Wording],
+        spec: EnvironmentSpec,
+        report: Report,
+        redactor: _secrets.Redactor,
+    ) -> None:
+        """Upgrade a copy; a failure says that it was one of a copy."""
+        if place.tried:
+            raise EnvironmentFailure(_STILL_OUTDATED)
+        place.tried = True
+        try:
+            with opened(environment_class()(place.copy)) as environment:
+                for path in _missing_directories(environment):
+                    os.makedirs(path)
+            outcome = _trac_upgrade.upgrade(place.copy)
+        # Whatever a plugin's upgrade raises.
+        except (Exception, SystemExit) as e:
+            why = place.words(reason(e, place.copy))
+            raise EnvironmentFailure(f"its upgrade was tried on a copy, and failed: {why}") from e
+        options = [
+            (name, old and place.value(name, old), new and place.value(name, new))
+            for name, old, new in outcome.options
+        ]
+        outcome._replace(options=options).tell(wordings, report)
+        try:
+            self._adjusted(place.copy, spec, report, redactor, place)
+        except EnvironmentFailure as e:
+            raise EnvironmentFailure(place.words(str(e))) from e
 
     @staticmethod
     def _predict_after_upgrade(environment: t.Any, spec: EnvironmentSpec, report: Report) -> None:
@@ -409,6 +492,9 @@ class Reconciler:
                 [f"mode of trac.ini: {modes[0]:04o}"],
                 [f"mode of trac.ini: {modes[1]:04o}"],
             )
+        if ini.mended:
+            words = f"write trac.ini in UTF-8 (it had {ini.mended})"
+            report.change(words, [f"trac.ini: {ini.mended}"], ["trac.ini: UTF-8"])
         if not self.check:
             ini.write(needed)
         for name, value in needed.items():

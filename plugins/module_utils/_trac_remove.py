@@ -81,6 +81,7 @@ def remove(path: str, archive: str | None, report: Report, check: bool) -> None:
         if not check:
             copy = _trac_archive.hot_copy(environment, name, archive)
             report.archive = copy.path
+            report.warnings += _trac_archive.lacks(copy.left_out)
             report.change(*ARCHIVED)
             report.warnings += _trac_archive.left_alone(path, copy)
             if not copy.is_current(environment):

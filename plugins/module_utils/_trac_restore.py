@@ -20,7 +20,9 @@ import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _attachments,
+    _database_objects,
     _environment_links,
+    _mysql_charset,
     _restore_faults,
     _restore_mark,
     _secrets,
@@ -150,6 +152,7 @@ class Restorer:
                 with opened(environment_class()(nowhere, parser, new=True)) as environment:
                     self.check_target(environment)
                     if item.kind == "sqlite":
+                        _mysql_charset.check_default(environment)
                         mended = self._predict_move(item, file, environment, report)
         _note(item, item.database, there, report)
         for words in mended:
@@ -269,6 +272,8 @@ class _Place:
         parser = self.ini.proposed({DATABASE: uri})
         with opened(environment_class()(self.new, parser)) as environment:
             full = self.restorer.check_target(environment)
+            if self.item.kind == "sqlite":  # a dump brings its own
+                _mysql_charset.check_default(environment)
             self._check_schema(environment)
             if self.item.kind == "sqlite":
                 self._make_movable(environment)
@@ -389,9 +394,10 @@ class _Place:
                 _trac_database.destroy(environment)
                 _trac_convert.convert(self.new, uri, os.path.join(self.holder, "converted"))
             else:
-                _trac_dump.load(environment, self._file, self.rows)
+                said = _trac_dump.load(environment, self._file, self.rows)
+                self.report.warnings += _database_objects.shown(said)
         except BaseException as e:
-            if self.item.kind != "postgres":
+            if self.item.kind == "sqlite":  # dumps replace all or nothing
                 self._undo(environment, dump, e)
             raise
 

@@ -19,6 +19,7 @@ import time
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _database_objects,
     _trac_archive,
     _trac_database,
     _trac_dump,
@@ -45,11 +46,19 @@ KEPT = "-failed-upgrade"
 _DIRECTORY_MODE = 0o2770
 
 
-def restore(path: str, copy: str, rows: t.Mapping[str, int], archive: str) -> str | None:
-    """Put an environment back; returns where the replaced state is now, None if there was none."""
+class Restored(t.NamedTuple):
+    """An environment that is as it was."""
+
+    kept: str | None  # where the replaced state is now, None if there was none
+    said: list[str]  # what somebody should know of its database
+
+
+def restore(path: str, copy: str, rows: t.Mapping[str, int], archive: str) -> Restored:
+    """Put an environment back."""
     path = os.path.realpath(path)  # where a link leads to, if the environment is one
     parent, name = os.path.split(path)
     abandoned(parent, pattern_of(rf"\.{name}\.restoring-"))
+    said: list[str] = []
     mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.isdir(path) else _DIRECTORY_MODE
     with opened(_as_copied(path, copy)) as environment:
         file = _trac_database.sqlite_file(environment)
@@ -60,7 +69,7 @@ def restore(path: str, copy: str, rows: t.Mapping[str, int], archive: str) -> st
                 os.unlink(dump)
                 with contextlib.suppress(OSError):  # there is more in it
                     os.rmdir(os.path.dirname(dump))
-                kept = _replace_on_server(environment, fresh, copy, rows, archive)
+                kept, said = _replace_on_server(environment, fresh, copy, rows, archive)
             else:
                 database = _trac_archive.database_in(environment, fresh)
                 _check_sqlite(database, rows)
@@ -71,7 +80,7 @@ def restore(path: str, copy: str, rows: t.Mapping[str, int], archive: str) -> st
                 os.rename(fresh, path)
             os.chmod(path, mode)
     os.sync()
-    return kept
+    return Restored(kept, _database_objects.shown(said))
 
 
 def _as_copied(path: str, copy: str) -> t.Any:
@@ -124,14 +133,14 @@ def _new_directory(archive: str, name: str) -> str:
 
 def _replace_on_server(
     environment: t.Any, fresh: str, copy: str, rows: t.Mapping[str, int], archive: str
-) -> str | None:
-    """The database first, which PostgreSQL replaces as a whole or not at all."""
+) -> Restored:
+    """The database first, which is replaced as a whole or not at all."""
     path = environment.path
     name = os.path.basename(path)
     kept = None
     if os.path.isdir(path) and _trac_database.has_tables(environment):
         kept = _trac_archive.hot_copy(environment, name, archive, KEPT).path
-    _trac_dump.load(environment, _trac_archive.database_in(environment, copy), rows)
+    said = _trac_dump.load(environment, _trac_archive.database_in(environment, copy), rows)
     if kept is None:  # its files are nowhere else
         kept = _keep_directory(path, archive)
     elif os.path.isdir(path):
@@ -141,9 +150,9 @@ def _replace_on_server(
             if os.path.isdir(path):
                 shutil.rmtree(path)  # it is in the archive
             os.rename(fresh, path)
-            return kept
+            return Restored(kept, said)
     os.rename(fresh, path)
-    return kept
+    return Restored(kept, said)
 
 
 def _replace_file(file: str, database: str, kept: str) -> None:

@@ -14,8 +14,10 @@ import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _environment_links,
+    _mysql_charset,
     _old_attachments,
     _trac_archive,
+    _trac_database,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
@@ -23,7 +25,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec im
     Wording,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._sync import sync_directory
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import kept_in_place
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_ini import Changed, kept_in_place
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import (
     environment_class,
     opened,
@@ -38,8 +40,36 @@ _NEWS = "TracChangeLog"
 _FIRST_OF_PYTHON_3 = 45  # of Trac 1.6, and of 1.4, which is the last for Python 2
 
 
+class Outcome(t.NamedTuple):
+    """What an upgrade has changed, and what Trac had to say about it."""
+
+    notices: list[str]
+    options: list[Changed]  # of trac.ini
+    before: dict[str, int]  # rows of each table
+    after: dict[str, int]
+
+    def tell(self, wordings: t.Iterable[Wording], report: Report) -> None:
+        """Put it into a report, with what it was announced as."""
+        report.warnings += self.notices
+        for wording in wordings:
+            report.change(*wording)
+        tables = {*self.before, *self.after}
+        different = {name for name in tables if self.before.get(name) != self.after.get(name)}
+        for lines, rows in ((report.before, self.before), (report.after, self.after)):
+            lines += [
+                f"table {name}: {rows[name]} row{'' if rows[name] == 1 else 's'}"
+                for name in sorted(different & {*rows})
+            ]
+        for option in self.options:
+            report.option(*option)
+
+
 def is_outdated(environment: t.Any, pages: bool = True) -> bool:
-    """Whether Trac or a plugin wants an upgrade, or one was broken off; or the pages need one."""
+    """Whether Trac or a plugin wants an upgrade, or one was broken off; or the pages need one.
+
+    Fails where Trac would refuse the database only when it has begun.
+    """
+    _mysql_charset.check(environment)
     return (
         bool(environment.needs_upgrade())
         or os.path.exists(os.path.join(environment.path, _MARK))
@@ -125,11 +155,12 @@ def prepare(environment: t.Any, archive: str | None, report: Report, check: bool
         name = os.path.basename(environment.path)
         copy = _trac_archive.hot_copy(environment, name, archive, "-before-upgrade")
         report.archive = copy.path
+        report.warnings += _trac_archive.lacks(copy.left_out)
     return _wordings(environment)
 
 
-def upgrade(path: str) -> list[str]:
-    """Upgrade as `trac-admin upgrade` and `trac-admin wiki upgrade` do; what Trac says about it.
+def upgrade(path: str) -> Outcome:
+    """Upgrade as `trac-admin upgrade` and `trac-admin wiki upgrade` do.
 
     Upgrades may change trac.ini, so it is not only in memory here. Trac then writes it without
     comments, and each value its own way; what it did not mean to change is put back as it was.
@@ -140,7 +171,9 @@ def upgrade(path: str) -> list[str]:
 
     mark = os.path.join(path, _MARK)
     notices = io.StringIO()
+    options: list[Changed] = []
     with opened(environment_class()(path)) as environment:
+        before = _rows(environment)
         pages = _is_tracs_own(environment)
         if pages:
             os.close(os.open(mark, os.O_WRONLY | os.O_CREAT, 0o660))
@@ -148,16 +181,24 @@ def upgrade(path: str) -> list[str]:
         if environment.needs_upgrade():
             _old_attachments.check(environment)
             _old_attachments.prepare(environment)
-            with kept_in_place(environment), contextlib.redirect_stdout(
+            with kept_in_place(environment) as options, contextlib.redirect_stdout(
                 notices
             ), contextlib.redirect_stderr(notices):
                 environment.upgrade()
-    if pages:
-        # Opened anew, because the upgrade may have changed what components are there.
-        with opened(environment_class()(path)) as environment:
+    # Opened anew, because the upgrade may have changed what components are there.
+    with opened(environment_class()(path)) as environment:
+        if pages:
             admin = WikiAdmin(environment)
             admin.load_pages(admin.default_pages_dir, ignore=_OWN_PAGES, create_only=_KEPT_PAGES)
+        after = _rows(environment)
+    if pages:
         os.unlink(mark)
     # One for each paragraph, which does not end with a colon.
     paragraphs = re.split(r"(?<!:)\n\n", notices.getvalue())
-    return [" ".join(notice.split()) for notice in paragraphs if notice.strip()]
+    told = [" ".join(notice.split()) for notice in paragraphs if notice.strip()]
+    return Outcome(told, options, before, after)
+
+
+def _rows(environment: t.Any) -> dict[str, int]:
+    with _trac_database.connected(environment) as connection:
+        return _trac_database.row_counts(connection)

@@ -13,6 +13,7 @@ import os
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _mysql_charset,
     _trac_archive,
     _trac_open,
     _trac_preflight,
@@ -63,7 +64,8 @@ class _Work:
             # What an upgrade has left may be anything; its copy is as it was.
             there = self.copies[name]["copy"] if self.copies else path
             redact = _trac_preflight.redactor_of(there).redact
-            return {"failure": None, **self.function(name, path)}
+            result = {"failure": None, "said": [], **self.function(name, path)}
+            return {**result, "said": [redact(text) for text in result["said"]]}
         # Whatever a plugin or a database driver raises.
         except (Exception, SystemExit) as e:  # noqa: BLE001
             return {"failure": redact(_trac_open.reason(e, path))}
@@ -71,8 +73,13 @@ class _Work:
     def _copy(self, name: str, path: str) -> Document:
         parser = IniFile(os.path.join(path, "conf", "trac.ini")).parser
         with _trac_open.opened(_trac_open.environment_class()(path, parser)) as environment:
+            _mysql_charset.check(environment)
             copy = _trac_archive.hot_copy(environment, name, self.archive, "-before-upgrade")
-            return {"copy": copy.path, "rows": copy.rows}
+            return {
+                "copy": copy.path,
+                "rows": copy.rows,
+                "said": _trac_archive.lacks(copy.left_out),
+            }
 
     @staticmethod
     def _upgrade(_name: str, path: str) -> Document:
@@ -84,8 +91,8 @@ class _Work:
 
     def _restore(self, name: str, path: str) -> Document:
         copy = self.copies[name]
-        kept = _trac_restore_copy.restore(path, copy["copy"], copy["rows"], self.archive)
-        return {"kept": kept}
+        done = _trac_restore_copy.restore(path, copy["copy"], copy["rows"], self.archive)
+        return {"kept": done.kept, "said": done.said}
 
 
 def run(

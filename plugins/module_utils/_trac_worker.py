@@ -53,6 +53,7 @@ class _Run:
         self.archive: str | None = payload.get("archive")
         self.specs = [EnvironmentSpec.from_json(each) for each in payload["environments"]]
         self.ignore: list[str] = payload.get("ignore") or []
+        self.copies: dict[str, str] = payload.get("copies") or {}
         self.logins: list[str] = payload.get("logins") or []
         limit = payload.get("time_limit")
         self.deadline = time.monotonic() + limit if limit else None
@@ -102,7 +103,7 @@ class _Run:
     def reconcile(self) -> t.Iterator[Document]:
         """Work on all environments; yields what happens, as it happens."""
         reconciler = _trac_reconcile.Reconciler(
-            self.directory, self.archive, self.check, self.logins
+            self.directory, self.archive, self.check, self.logins, self.copies
         )
 
         def work(spec: EnvironmentSpec) -> Document:

@@ -157,6 +157,11 @@ def _events(output: t.IO[bytes]) -> t.Iterator[Event]:
         yield event
 
 
+def printable(text: str) -> str:
+    """A text that can be encoded: names and words of the account's may hold any bytes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def write_data(output: t.TextIO, data: bytes) -> None:
     """Send bytes as an event, which has them under the key `data`."""
     output.write(json.dumps({"event": "data", "size": len(data)}) + "\n")

@@ -15,6 +15,8 @@ description:
     serving it. Database and attachments are of one moment.
   - Beside each archive lies a manifest with the rows of each table and the number and size of
     attachments, and a file with the checksums of both, which C(sha256sum --check) reads.
+  - Dumps of databases on servers are read again by what would load them. What the database's login
+    may not read is no part of a backup; there is a warning for each.
   - The account that owns the environments makes the archives, and sends them to the account that
     runs the module (root, as a rule), which writes them where the former cannot change or remove
     them.

@@ -46,8 +46,13 @@ attributes:
     details:
       - As long as the virtual environment or the account does not exist, only the creation and the
         removal of environments are predicted, not the changes of those that exist already.
-      - Where a database cannot be reached yet, or has to be upgraded first, a warning says what
-        cannot be predicted; likewise where an environment is yet to be copied, or given to O(user).
+      - An environment that is yet to be given to O(user), copied or upgraded is copied to a
+        directory of its own below C(/var/tmp), attached files by name and size only; what would be
+        done is tried there as O(user). That tells the rows of tables and the options that would
+        change, and what would fail. The original is only read. The copy is removed at the end.
+      - Where a database cannot be reached yet, or an upgrade cannot be tried, because the database
+        is on a server or outside of the environment, or because there is no room, a warning says
+        what cannot be predicted.
   diff_mode:
     support: full
     details:
@@ -126,6 +131,17 @@ options:
         choices:
           - shared
           - own
+      adopt_encoding:
+        description:
+          - The encoding of those lines of C(trac.ini) that are not UTF-8, such as V(cp1252),
+            V(iso8859-15) or V(koi8-r). They are written in UTF-8, and a byte order mark is taken
+            away. The file as it was stays beside it, as C(trac.ini.before-) with the time, for
+            nobody but O(user).
+          - If left out, an environment whose C(trac.ini) is not UTF-8, or begins with a byte order
+            mark, fails before owners are changed or anything is copied. V(utf-8) takes nothing but
+            the mark away.
+          - A section or an option that stands in the file twice is never mended.
+        type: str
       permissions:
         description:
           - What users and groups may do, as name to list of actions or groups.
@@ -486,9 +502,11 @@ removed_leftovers:
   sample: []
 """
 
+import contextlib
 import grp
 import os
 import pwd
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -507,10 +525,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _tracignore,
     _worker_process,
 )
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._adoption import Owner
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
-    EnvironmentSpec,
     Report,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_process import (
@@ -635,13 +651,14 @@ class Environments:
             raise NotReady(f"There is no directory {self.directory}.")
         if self.archive and not os.path.lexists(self.archive):
             self.make_archive(self.archive, account)
-        adoptions, specs = self.adopt(account)
-        self.work(account, specs)
+        with contextlib.ExitStack() as stack:
+            adoptions = self.adopt(account, stack)
+            self.work(account, adoptions)
         done = {report.name: report for report in self.reports}
         self.reports = [
-            adoption.joined(done.get(spec.name), self.module.check_mode)
-            for spec, adoption in zip(self.specs, adoptions)
-            if spec.name in done
+            adoption.joined(done.get(name), self.module.check_mode)
+            for name, adoption in adoptions.items()
+            if name in done
             or not adoption.is_there
             # The next call tells of what is left, but not of what has been done for it now.
             or (adoption.report.changed and not self.module.check_mode)
@@ -650,26 +667,35 @@ class Environments:
             for warning in report.warnings:
                 self.module.warn(f"{report.name}: {self.redactor.redact(warning)}")
 
-    def adopt(self, account: Account) -> tuple[list[_adoption_run.Adoption], list[EnvironmentSpec]]:
-        """Do what takes root's rights, and tell which environments there are to work on."""
+    def adopt(
+        self, account: Account, stack: contextlib.ExitStack
+    ) -> dict[str, _adoption_run.Adoption]:
+        """Do what takes root's rights; in check mode make copies, which the stack removes."""
         check = self.module.check_mode
         self.leftovers = _adoption_copy.leftovers(self.directory, remove=not check)
-        owner = Owner(account.uid, account.gid)
-        adoptions = [
-            _adoption_run.adopt(self.directory, spec, owner, self.python, check)
-            for spec in self.specs
-        ]
-        return adoptions, [
-            spec for spec, adoption in zip(self.specs, adoptions) if adoption.is_there
-        ]
+        adopter = _adoption_run.Adopter(
+            self.directory, account, self.python, stack if check else None
+        )
+        limit = self.module.params["time_limit"]
+        deadline = time.monotonic() + limit
+        adoptions: dict[str, _adoption_run.Adoption] = {}
+        for spec in self.specs:
+            # Copies that the worker has no time for would be made again by each call.
+            if check and limit and time.monotonic() > deadline:
+                self.remaining.append(spec.name)
+            else:
+                adoptions[spec.name] = adopter.adopt(spec)
+        return adoptions
 
-    def work(self, account: Account, specs: list[EnvironmentSpec]) -> None:
+    def work(self, account: Account, adoptions: dict[str, _adoption_run.Adoption]) -> None:
         """Have the worker do its part, and collect what it says."""
+        there = {name: each for name, each in adoptions.items() if each.is_there}
         payload = {
             "directory": self.directory,
             "archive": self.archive,
             "check": self.module.check_mode,
-            "environments": [spec.to_json() for spec in specs],
+            "environments": [spec.to_json() for spec in self.specs if spec.name in there],
+            "copies": {name: each.copy for name, each in there.items() if each.copy is not None},
             "ignore": self.ignore,
             "logins": self.module.params["logins"],
             "time_limit": self.module.params["time_limit"],
@@ -695,7 +721,7 @@ class Environments:
                     working_on.remove(report.name)
                 self.reports.append(report)
             if event["event"] == "remaining":
-                self.remaining = event["names"]
+                self.remaining += event["names"]
             if event["event"] == "broken":
                 at = f" while it worked on {' and '.join(working_on)}" if working_on else ""
                 self.broken = f"The work was broken off{at}: {event['reason']}"
@@ -851,6 +877,7 @@ def main() -> None:
                         "type": "str",
                         "choices": [_environment_spec.SHARED, _environment_spec.OWN],
                     },
+                    "adopt_encoding": {"type": "str"},
                     "repositories": {
                         "type": "list",
                         "elements": "dict",

@@ -19,8 +19,13 @@ description:
   - An environment or a database that is there already is refused, unless O(overwrite) says
     otherwise. A copy of it is then put into O(archive_directory) before it is replaced. One that
     cannot be opened any more is moved there as it is.
-  - A dump of PostgreSQL is loaded in one transaction, which fails as a whole when rows are missing.
-    On MySQL what the database held before comes back if the dump cannot be loaded.
+  - A dump replaces what a database on a server holds as a whole or not at all, also when the module
+    is killed, and not when rows are missing. PostgreSQL does so in one transaction. On MySQL the
+    tables are loaded under other names and exchanged by one statement.
+  - Views, triggers, functions and events of a dump come after its tables. One that cannot be made
+    there, or belonged to somebody else and belongs to the database's login now, is a warning.
+  - MySQL's utf8 becomes C(utf8mb4_bin) on the way, unless the database is of an utf8 that Trac
+    takes.
   - A backup of an environment on SQLite can be restored into PostgreSQL or MySQL, with Trac's own
     conversion (Trac 1.6). The tables of plugins move as well if the plugins are installed and
     enabled; otherwise the environment is refused. It is upgraded first if Trac wants it.

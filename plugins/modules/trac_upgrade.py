@@ -230,6 +230,7 @@ class Upgrade:
         self.generations = Generations(params["venv"], params["plugins_dir"])
         self.path = os.path.join(params["journal_dir"], "upgrade.json")
         self.removed: list[str] = []
+        self.warnings: list[str] = []
 
     def take(self) -> Result:
         """Take the step."""
@@ -450,6 +451,8 @@ class Upgrade:
                 elif not _ANSWERS.get(work, set()) <= set(event):
                     wrong.append(f"{event['name']}: the answer is not complete")
                 else:
+                    said = [f"{event['name']}: {text}" for text in event.get("said", [])]
+                    self.warnings += map(_worker_process.printable, said)
                     yield event
             elif kind in ("no_trac", "failed", "broken"):
                 at = f" ({' and '.join(working_on)})" if working_on else ""
@@ -492,12 +495,16 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    upgrade = Upgrade(module.params, module.check_mode)
     try:
-        result = Upgrade(module.params, module.check_mode).take()
+        result = upgrade.take()
     except (UpgradeError, GenerationError, JournalError, WorkerError) as e:
         module.fail_json(msg=str(e))
     except OSError as e:
         module.fail_json(msg=f"The step {module.params['state']} failed: {e}")
+    finally:
+        for warning in upgrade.warnings:
+            module.warn(warning)
     module.exit_json(**result)
 
 

@@ -46,6 +46,10 @@ def test_good_environments(environments: object) -> None:
         (["project"], ["trac_environments[0] is 'project'", "dictionary"]),
         ([{}], ["trac_environments[0]", "name"]),
         ([{"name": "../x"}], ["trac_environments[0].name is '../x'", "lower case letters"]),
+        (
+            [{"name": "MyProject"}],
+            ["name: myproject with adopt_from: /where/it/is/MyProject", "mount: /trac/MyProject"],
+        ),
         ([{"name": "a b"}], ["trac_environments[0].name is 'a b'", "lower case letters"]),
         ([{"name": '"; import os'}], ["trac_environments[0].name", "lower case letters"]),
         ([{"name": ""}], ["trac_environments[0].name is ''", "lower case letters"]),

@@ -32,9 +32,10 @@ os._exit(0)
 PYTHON
 test -s trac-1-2/db/trac.db-journal
 
-# Still served by the old site, which must not notice.
-chown -R www-data:www-data "$elsewhere/trac-1-4"
-chmod -R u=rwX,go= "$elsewhere/trac-1-4"
+# Still served by the old site, which must not notice, under a name with capitals.
+mv "$elsewhere/trac-1-4" "$elsewhere/MeinProjekt"
+chown -R www-data:www-data "$elsewhere/MeinProjekt"
+chmod -R u=rwX,go= "$elsewhere/MeinProjekt"
 
 # Trac's own account, but for what somebody has done as root.
 chown -R trac:trac trac-1-6

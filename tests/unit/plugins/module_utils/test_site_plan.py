@@ -265,6 +265,11 @@ def test_no_hello_world_no_check_of_it() -> None:
     [
         ({"environment": "one"}, 80, ["http://localhost/trac"]),
         ({"environment": "one", "mount": "/"}, 80, ["http://localhost/"]),
+        (
+            {"environment": "one", "mount": "/trac/MyProject"},
+            80,
+            ["http://localhost/trac/MyProject"],
+        ),
         ({"environment": "one", "server_name": "t.org"}, 8080, ["http://t.org:8080/trac"]),
         (
             {"mount": "/"},

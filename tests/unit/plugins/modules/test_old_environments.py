@@ -127,6 +127,12 @@ def other(tmp_path: pathlib.Path) -> BackupHost:
     return BackupHost(Host(directory))
 
 
+@pytest.fixture
+def station(host: Host) -> BackupHost:
+    """The host that they are on."""
+    return BackupHost(host)
+
+
 def same(now: Look, before: Look, said: str = "") -> None:
     """All rows, files and objects are the same; an object that is not there has been named."""
     assert now.figures() == before.figures()
@@ -140,40 +146,48 @@ def unnamed(objects: t.Iterable[str], said: str) -> list[str]:
     return [name for name in objects if name.split()[1] not in said]
 
 
-def take_in(host: Host, old: Old) -> Document:
+def refusal(old: Old) -> str:
+    """Why it is not taken in as it is, in words."""
+    if not environment.takes_wide(old.series, environment.kind_of(old.uri)):
+        return "and this Trac takes utf8mb4_bin only; nothing was changed"
+    # Since Trac 1.4 that policy has another name. The upgrade knows that for its own list only.
+    return "permission_policies names ReadonlyWikiPolicy" if old.series == "1.2" else ""
+
+
+def take_in(station: BackupHost, old: Old) -> Document:
     """Adopt it."""
-    said = convert(host, old)
-    report = host.one({"name": old.name})
+    said = convert(station, old)
+    ini = old.path / "conf" / "trac.ini"
+    text = ini.read_text(encoding="utf-8")
+    ini.write_text(text.replace("ReadonlyWikiPolicy", "DefaultWikiPolicy"), encoding="utf-8")
+    report = station.host.one({"name": old.name})
     assert (old.name, report["failure"]) == (old.name, None)
     now = look(old.path)
     assert unnamed(differences(old.before, now), said) == []
     return report
 
 
-def convert(host: Host, old: Old) -> str:
+def convert(station: BackupHost, old: Old) -> str:
     """Where the database has a character set that Trac refuses, do what the refusal advises."""
     if environment.takes_wide(old.series, environment.kind_of(old.uri)):
         return ""
-    station = BackupHost(host)
     made, restored = station.back_up(old.name), station.restore(old.name, overwrite=True)
-    assert not made.get("failed") and not restored.get("failed"), (made, restored)
+    assert (made.get("msg"), restored.get("msg")) == (None, None)
     said = str(made["warnings"] + restored["warnings"])
     same(look(old.path), old.before, said)
     return said
 
 
-def test_they_go_in_and_nothing_is_lost(host: Host, olds: list[Old]) -> None:
+def test_they_go_in_and_nothing_is_lost(station: BackupHost, olds: list[Old]) -> None:
+    host = station.host
     documents = [{"name": old.name} for old in olds]
     predicted = host.run(*documents, check=True)
     for old in olds:
         same(look(old.path), old.before)
     for old in olds:
-        if predicted[old.name]["failure"]:
-            assert not environment.takes_wide(old.series, environment.kind_of(old.uri))
-            assert "and this Trac takes utf8mb4_bin only; nothing was changed" in str(
-                predicted[old.name]["failure"]
-            )
-        report = take_in(host, old)
+        if refusal(old):
+            assert refusal(old) in str(predicted[old.name]["failure"])
+        report = take_in(station, old)
         assert predicted[old.name]["failure"] or report["changes"] == predicted[old.name]["changes"]
         if old.series == "0.11":  # Trac says it on standard error
             assert "the wiki-macros directory in the environment" in str(report["warnings"])
@@ -208,14 +222,16 @@ def kept(copy: pathlib.Path, old: Old) -> None:
 
 @pytest.mark.parametrize("adopted", [False, True], ids=["as they were", "adopted"])
 def test_they_come_back_on_another_host(
-    host: Host, olds: list[Old], other: BackupHost, adopted: bool
+    station: BackupHost, olds: list[Old], other: BackupHost, adopted: bool
 ) -> None:
+    if adopted and olds[0].uri.startswith("mysql") and olds[0].series != "0.11":
+        pytest.skip("one of each kind of database is enough")
     if adopted:
         for old in olds:
-            take_in(host, old)
+            take_in(station, old)
     before = {old.name: look(old.path) for old in olds}
-    result = BackupHost(host).back_up()
-    assert "failed" not in result, result
+    result = station.back_up()
+    assert result.get("msg") is None
     assert "no file" not in str(result["warnings"])
     for old in olds:
         same(look(old.path), before[old.name])
@@ -226,7 +242,7 @@ def test_they_come_back_on_another_host(
         item = {"name": old.name, "file": made["file"]}
         items.append(item if old.uri == SQLITE else {**item, "database": old.uri_of_other_host})
     restored = other.restore(*items)
-    assert "failed" not in restored, restored
+    assert restored.get("msg") is None
     said = str(result["warnings"] + restored["warnings"])
     for old in olds:
         same(look(other.directory / old.name), before[old.name], said)
@@ -249,7 +265,7 @@ def works(path: pathlib.Path) -> None:
 
 
 def test_they_move_from_sqlite_to_postgresql(
-    host: Host, olds: list[Old], other: BackupHost
+    station: BackupHost, olds: list[Old], other: BackupHost
 ) -> None:
     """What cannot go along is named, and nothing is made until somebody has decided about it."""
     if olds[0].uri != SQLITE:
@@ -257,7 +273,6 @@ def test_they_move_from_sqlite_to_postgresql(
     if "TRAC_TEST_POSTGRES" not in os.environ:
         pytest.skip("TRAC_TEST_POSTGRES is not set")
     target = uris("postgres", "0.11")[1]
-    station = BackupHost(host)
     for old in olds:
         environment.empty(target)
         (made,) = station.back_up(old.name)["backups"]
@@ -271,7 +286,7 @@ def test_they_move_from_sqlite_to_postgresql(
         before = look(old.path)
         (made,) = station.back_up(old.name)["backups"]
         moved = other.restore({**item, "file": made["file"]})
-        assert "failed" not in moved, moved
+        assert moved.get("msg") is None
         said = str(moved["warnings"])
         after = look(other.directory / old.name)
         assert unnamed(without_queries(differences(before, after)), said) == []
@@ -308,11 +323,11 @@ class Upgraded(Upgrade):
 
 
 def test_a_failed_upgrade_puts_all_of_them_back(
-    host: Host, olds: list[Old], capsys: pytest.CaptureFixture[str]
+    station: BackupHost, olds: list[Old], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    upgrade = Upgraded(host, capsys)
+    upgrade = Upgraded(station.host, capsys)
     for old in olds:
-        convert(host, old)
+        convert(station, old)
     before = {old.name: look(old.path) for old in olds}
     for old in olds:  # the plugin is for all, and not known to those that were there before
         ini = old.path / "conf" / "trac.ini"

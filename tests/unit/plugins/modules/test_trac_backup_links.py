@@ -147,14 +147,14 @@ def test_a_link_that_cannot_be_followed_fails_its_environment_by_name(
         assert [each["name"] for each in result["backups"]] == ["project"]
         assert sorted(result["failures"]) == sorted(BAD)
         for name, failure in result["failures"].items():
-            assert all(words in failure for words in said[name])
+            assert all(each in failure for each in said[name])
             assert "rm LINK; cp -a TARGET LINK" in failure
     assert all(name.startswith("project-") for name in host.files())
     # Nothing is removed, and nothing upgraded, of which there can be no copy.
-    for name, words in said.items():
+    for name, (_path, words) in said.items():
         document = {**PROJECT, "name": name, "state": "absent"}
         for check in (True, False):
-            assert words[1] in created.one(document, check=check)["failure"]
+            assert words in created.one(document, check=check)["failure"]
         assert (host.directory / name / "VERSION").exists()
     payload = {"directory": str(host.directory), "live_plugins": None, "plugins": None}
     seen = {each["name"]: each for each in _trac_preflight.look(payload) if each["event"] == "seen"}
@@ -231,7 +231,7 @@ def test_an_upgrade_that_is_undone_leaves_what_links_lead_to(
     before = tree(environment), dump(environment / "db" / "trac.db")
     for part in ("files", "db"):
         link(environment / part, tmp_path / f"elsewhere-{part}")
-    payload = {
+    payload: dict[str, t.Any] = {
         "work": "copy",
         "names": ["project"],
         "directory": str(station.directory),

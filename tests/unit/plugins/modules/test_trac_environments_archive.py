@@ -18,6 +18,7 @@ import typing as t
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+    _preview_room,
     _trac_archive,
     _trac_reconcile,
     _trac_remove,
@@ -336,7 +337,9 @@ def test_an_outdated_environment_is_copied_and_upgraded(outdated: Host) -> None:
         "grant WIKI_VIEW to bob",
     ]
     assert {**report, "archive": None} == predicted
-    assert report["before"] == ["[project] name = My Project", "database version 44"]
+    first, second, third = report["before"]
+    assert (first, second) == ("[project] name = My Project", "database version 44")
+    assert third.startswith("table wiki: ")
     (copy,) = copies(outdated)
     assert copy.name.endswith("-before-upgrade")
     with contextlib.closing(sqlite3.connect(copy / "db" / "trac.db")) as db:
@@ -415,7 +418,9 @@ def test_a_plugin_that_wants_tables_gets_them(outdated: Host) -> None:
     predicted = outdated.one(PROJECT, check=True)
     report = outdated.one(PROJECT)
     assert report["failure"] is None
-    assert report["changes"] == predicted["changes"] == ["upgrade the database"]
+    changes = ["upgrade the database", "set [tags] upgraded"]
+    assert report["changes"] == predicted["changes"] == changes
+    assert report["after"][1:] == ["table tags: 0 rows", "[tags] upgraded = yes"]
     assert outdated.rows("SELECT count(*) FROM tags") == [(0,)]
     assert outdated.ini()["tags"]["upgraded"] == "yes"
     assert wiki(outdated, "TracGuide") == "Mine"  # pages are Trac's business, not the plugin's
@@ -430,17 +435,21 @@ def test_what_cannot_be_predicted_before_the_upgrade_is_said(
 
     aspect = _trac_reconcile.Aspect(plan)
     monkeypatch.setattr(_trac_reconcile, "ASPECTS", (aspect,))
+    monkeypatch.setattr(_preview_room, "_GROWTH", 1 << 40)
     report = outdated.one(PROJECT, check=True)
     assert report["failure"] is None
-    assert "can be predicted" in report["warnings"][0]
+    assert "cannot be predicted: there is no room in " in report["warnings"][0]
+    assert "can be predicted" in report["warnings"][1]
     assert report["changes"] == ["upgrade the database", "upgrade the wiki pages"]
 
 
 def test_an_upgrade_that_never_ends_is_given_up(
     outdated: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_trac_upgrade, "upgrade", lambda _path: [])
-    assert "even after the upgrade" in outdated.one(PROJECT)["failure"]
+    nothing = _trac_upgrade.Outcome([], [], {}, {})
+    monkeypatch.setattr(_trac_upgrade, "upgrade", lambda _path: nothing)
+    for check in (True, False):
+        assert "even after the upgrade" in outdated.one(PROJECT, check=check)["failure"]
 
 
 # trac.ini with secrets

@@ -630,7 +630,8 @@ def test_restored_trac_ini_does_not_inherit_from_what_is_not_there(
         assert backed_up.host.snapshot() == before
     (tmp_path / "elsewhere.ini").rename(shared)
     item = {"name": "project", "file": file}
-    assert backed_up.restore(item, check=True)["changed"]
+    result = backed_up.restore(item, check=True)
+    assert result["changed"], result
     assert backed_up.restore(item)["changed"]
     assert summaries(path) == ORIGINAL
 

@@ -12,24 +12,24 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_dump
+from ansible_collections.trac.mod_wsgi.plugins.module_utils import _database_tools
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
     EnvironmentFailure,
 )
 
 
 def test_a_tool_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_trac_dump, "LONGEST", 1)
+    monkeypatch.setattr(_database_tools, "LONGEST", 1)
     with pytest.raises(EnvironmentFailure, match="sleep was killed; it may take 1 seconds"):
-        _trac_dump._run(["sleep", "600"], os.environ)
+        _database_tools.run(["sleep", "600"], os.environ)
 
 
 def test_a_tool_that_reads_no_more_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_trac_dump, "LONGEST", 1)
-    with tempfile.TemporaryFile() as errors, _trac_dump._started(
+    monkeypatch.setattr(_database_tools, "LONGEST", 1)
+    with tempfile.TemporaryFile() as errors, _database_tools.started(
         ["sleep", "600"], os.environ, errors
     ) as process:
         with contextlib.suppress(BrokenPipeError), t.cast(t.IO[bytes], process.stdin) as stream:
             stream.write(b"x" * 10_000_000)
         with pytest.raises(EnvironmentFailure, match="sleep was killed"):
-            _trac_dump._finish(process, "sleep", errors)
+            _database_tools.finish(process, "sleep", errors)
