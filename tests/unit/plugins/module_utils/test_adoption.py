@@ -122,10 +122,10 @@ def test_what_might_be_somebody_elses_is_named_and_left_alone(
         before = owners(project)
         found = mend(str(site), "project", TRAC, check=False)
     assert sorted(found.left) == [
-        "conf/directory is a symbolic link",
+        f"conf/directory is a symbolic link to {tmp_path}",
         "device is neither file nor directory",
         "files/hard has 2 names (hard links)",
-        "link is a symbolic link",
+        f"link is a symbolic link to {secret}",
         f"note belongs to {STRANGER}",
         "pipe is neither file nor directory",
         "socket is neither file nor directory",
