@@ -316,7 +316,7 @@ class Reconciler:
             _trac_database.check_driver(environment)
             self._servers.check(environment)
             outdated = _trac_upgrade.is_outdated(environment, spec.upgrade)
-            if self.check or not (outdated and spec.upgrade):  # else it is looked at again
+            if not (outdated and spec.upgrade):  # else it is looked at when it has been upgraded
                 self._warn(environment, ini, differing, spec, report)
             _fault.refuse(_trac_faults.faults(environment, outdated, mended=True))
             self._refuse_without_login(environment, spec, report)
@@ -373,6 +373,7 @@ class Reconciler:
         except _preview_room.NotTried as e:
             for wording in wordings:
                 report.change(*wording)
+            self._warn(environment, ini, needed, spec, report)
             report.warnings.append(
                 "which rows and which options of trac.ini the upgrade itself would change, and "
                 f"whether it would succeed, cannot be predicted: {e}"

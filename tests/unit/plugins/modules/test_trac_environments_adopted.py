@@ -305,12 +305,12 @@ def test_a_chosen_component_that_is_not_there_is_named(host: Host) -> None:
     ini.write_text(text.replace("email_sender = Smtp", "email_sender = Gone"), encoding="utf-8")
     report = host.one({"name": "trac-1-6"})
     assert report["failure"] is None
-    (only,) = report["warnings"]
+    (only,) = [warning for warning in report["warnings"] if "Gone" in warning]
     assert only.startswith("[notification] email_sender names GoneEmailSender, which is not inst")
     ini.write_text(text.replace("default_handler = WikiModule", "default_handler = Gone"), "utf-8")
     report = host.one({"name": "trac-1-6"})
     assert "[trac] default_handler names Gone, which is not installed" in report["failure"]
-    assert report["warnings"] == []
+    assert "default_handler" not in str(report["warnings"])  # which is told once
 
 
 @pytest.mark.parametrize(("series", "number"), [("1.0", 2), ("1.2", 2), ("1.6", 0)])

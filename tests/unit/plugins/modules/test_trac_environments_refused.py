@@ -214,7 +214,7 @@ def test_what_the_upgrade_itself_sets_right_is_not_refused(
     host: Host, tmp_path: pathlib.Path
 ) -> None:
     unpack("1.0", tmp_path).rename(host.directory / "project")
-    policies = "AuthzPolicy, ReadonlyWikiPolicy, DefaultPermissionPolicy, LegacyAttachmentPolicy"
+    policies = "AuthzPolicy, DefaultPermissionPolicy, LegacyAttachmentPolicy"
     rules = RESTRICTING.format(authz="conf/authz").replace("AuthzPolicy,", f"{policies}\n#", 1)
     leave(host, rules, without="permission_policies")
     why = str(host.one({"name": "project"}, check=True)["failure"])
