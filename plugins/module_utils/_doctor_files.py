@@ -286,7 +286,7 @@ def _closed(path: str, seen: Seen) -> list[Result]:
 
 
 def _links(path: str, links: t.Mapping[str, _environment_links.Led]) -> list[Result]:
-    """Links to nothing, or to what this account does not own, which copies and backups refuse."""
+    """Links to nothing, or to what this account does not own, whose content no copy holds."""
     broken: list[str] = []
     foreign: list[str] = []
     for link, led in links.items():
@@ -295,7 +295,10 @@ def _links(path: str, links: t.Mapping[str, _environment_links.Led]) -> list[Res
         part = os.path.relpath(link, path).split(os.sep)[0]
         usable = os.access(link, os.R_OK | (os.W_OK if part in _WRITTEN else 0))
         (foreign if usable else broken).append(_environment_links.printable(f"{link} {led.text}"))
-    refused = "Backups, and the copy before an upgrade, refuse the environment."
+    refused = (
+        "Backups, and the copy before an upgrade, refuse the environment where that should be its "
+        "attachments, its database or its configuration, and elsewhere hold the link alone."
+    )
     return [
         *_link_results(
             path,

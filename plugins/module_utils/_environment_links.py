@@ -6,8 +6,9 @@
 People move `files` to a larger disk and leave a link. A copy that held the link would hold none of
 the attachments. So a link that leads out of the environment is followed, and what it leads to
 stands in the copy itself, if it is the account's own. A link that stays within is kept as one.
-Whatever else a link leads to, nothing or what belongs to somebody else, stops the copy by name:
-what is left out silently is missed when it is needed.
+Where a link leads to nothing, or to what belongs to somebody else, there is nothing to copy. In the
+place of what the environment cannot be without (attachments, database, configuration) that stops
+the copy by name; elsewhere the copy has the link as it is, and that is said.
 
 Root follows none of these links; this is for processes of the account's.
 """
@@ -27,10 +28,15 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac_open import ac
 DIRECTORY, FILE, KEPT, BAD = "directory", "file", "kept", "bad"
 _SHOWN = 10
 _REMEDY = (
-    "Copies and backups follow links to what the account {account} owns, and refuse others, whose "
-    "content would be missing. Put what is needed in the place of the link (rm LINK; cp -a TARGET "
-    "LINK), or only remove the link (rm); then run again"
+    "Copies and backups follow links to what the account {account} owns, and refuse others in the "
+    "place of attachments, database and configuration, which would be missing. Put what is needed "
+    "in the place of the link (rm LINK; cp -a TARGET LINK), or only remove the link (rm); then run "
+    "again"
 )
+
+# What an environment cannot be without: these, and whatever is in the last of them.
+_PARTS = ("VERSION", "conf", "conf/trac.ini", "files")
+_WHOLE = ("attachments", "db", "files/attachments")
 
 # Real directories whose content belongs to the environment, and their paths within it.
 _Roots = t.Tuple[t.Tuple[str, str], ...]
@@ -76,6 +82,11 @@ def _first_stop(path: str) -> str:
     return os.path.join(os.path.realpath(directory), name)
 
 
+def is_needed(inside: str) -> bool:
+    """Whether an environment cannot be without what has this path within it."""
+    return inside in _PARTS or any(_is_in(inside, part) for part in _WHOLE)
+
+
 def led(path: str, inside: str, roots: _Roots) -> Led:
     """Where a link leads; FileNotFoundError if there is none any more."""
     stop, real = _first_stop(path), os.path.realpath(path)
@@ -107,6 +118,7 @@ class Walk:
         self.top = top
         self.problems: list[str] = []
         self.followed: dict[str, str] = {}  # links, by their paths within, and where they lead
+        self.missing: list[str] = []  # what is behind links that are kept as they are, in words
 
     def __iter__(self) -> t.Iterator[Entry]:
         waiting = [(self.top, "", roots_of(self.top))]
@@ -131,9 +143,12 @@ class Walk:
 
     def _linked(self, path: str, inside: str, roots: _Roots) -> Entry | None:
         kind, text = led(path, inside, roots)
-        if kind == BAD:
+        if kind == BAD and is_needed(inside):
             self.problems.append(printable(f"{path} {text}"))
             return None
+        if kind == BAD:
+            self.missing.append(printable(f"what is behind the link {path}, which {text}"))
+            return Entry(path, inside, KEPT, os.readlink(path))
         if kind != KEPT:
             self.followed[printable(inside)] = printable(text)
         return Entry(path, inside, kind, text)
@@ -149,10 +164,10 @@ class Walk:
         raise EnvironmentFailure(f"symbolic links: {'; '.join(shown)}. {remedy}")
 
 
-def check(top: str) -> dict[str, str]:
-    """The links that a copy of an environment would follow; fails where one cannot be."""
+def check(top: str) -> list[str]:
+    """What a copy of an environment would lack, in words; fails where it would be none."""
     walk = Walk(top)
     for _entry in walk:
         pass
     walk.refuse()
-    return walk.followed
+    return walk.missing

@@ -52,6 +52,7 @@ class Filled(t.NamedTuple):
     lost: list[_attachments.Row]  # those of them that have no file
     followed: dict[str, str]  # links whose targets are in the copy, by their paths within
     left_out: list[str]  # of the database, because its login may not read it
+    missing: list[str]  # what is behind links
 
 
 class Copy(t.NamedTuple):
@@ -60,7 +61,7 @@ class Copy(t.NamedTuple):
     path: str
     rows: dict[str, int]
     followed: dict[str, str]
-    left_out: list[str]  # what it does not hold, because nobody may read it
+    left_out: list[str]  # what it does not hold, because the account may not have it
 
     def is_current(self, environment: t.Any) -> bool:
         """Whether nothing has been added to or taken from the environment's tables since."""
@@ -125,7 +126,7 @@ def hot_copy(environment: t.Any, name: str, archive: str, suffix: str = "") -> C
             time.sleep(0.1)
         os.rename(partial, path)
         sync_directory(archive)  # before anybody removes the original
-    return Copy(path, filled.rows, filled.followed, filled.left_out)
+    return Copy(path, filled.rows, filled.followed, filled.left_out + filled.missing)
 
 
 def lacks(left_out: t.Sequence[str]) -> list[str]:
@@ -160,14 +161,14 @@ def _copy_with_server(environment: t.Any, copy: str) -> Filled:
         with _trac_dump.attachments_held(connection, scheme) as moment:
             rows = _trac_database.row_counts(connection)
             attachments = attachments_of(environment, connection)
-            followed = _copy_files(environment, copy, set())
+            walk = _copy_files(environment, copy, set())
             lost = _lost(environment, copy, attachments)
             _trac_dump.dump(environment, copy, rows, moment)
         if moment is None:  # the dump has been made later; its rows are known where none came
             now = _trac_database.row_counts(connection)
             rows = {table: count for table, count in rows.items() if now.get(table) == count}
         left_out = _database_objects.left_out(connection)
-    return Filled(rows, attachments, lost, followed, left_out)
+    return Filled(rows, attachments, lost, walk.followed, left_out, walk.missing)
 
 
 def _copy_with_sqlite(environment: t.Any, file: str, copy: str) -> Filled:
@@ -177,11 +178,11 @@ def _copy_with_sqlite(environment: t.Any, file: str, copy: str) -> Filled:
     with environment.db_transaction as db:
         # Changes nothing, but keeps others from writing, as trac-admin does it.
         db(f"UPDATE {db.quote('system')} SET name=NULL WHERE name IS NULL")  # noqa: S608
-        followed = _copy_files(environment, copy, skipped)
+        walk = _copy_files(environment, copy, skipped)
         rows = _copy_sqlite(file, target)
         attachments = _sqlite_attachments(target) if "attachment" in rows else []
         lost = _lost(environment, copy, attachments)
-    return Filled(rows, attachments, lost, followed, [])
+    return Filled(rows, attachments, lost, walk.followed, [], walk.missing)
 
 
 def _lost(
@@ -245,8 +246,8 @@ def sqlite_rows(connection: sqlite3.Connection) -> dict[str, int]:
     return rows
 
 
-def _copy_files(environment: t.Any, copy: str, skipped: set[str]) -> dict[str, str]:
-    """Copy everything but the database; returns the links that were followed."""
+def _copy_files(environment: t.Any, copy: str, skipped: set[str]) -> _environment_links.Walk:
+    """Copy everything but the database; returns which links were met."""
     made: list[tuple[str, str]] = []
     walk = _environment_links.Walk(environment.path)
     for entry in walk:
@@ -263,7 +264,7 @@ def _copy_files(environment: t.Any, copy: str, skipped: set[str]) -> dict[str, s
     # When nothing is written into them any more, which would change their times.
     for directory, target in made:
         shutil.copystat(directory, target)
-    return walk.followed
+    return walk
 
 
 def _copy_file(source: str, target: str, grows: bool) -> None:

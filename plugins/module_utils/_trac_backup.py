@@ -99,11 +99,11 @@ class _Backup:
     @staticmethod
     def _predicted(environment: t.Any) -> list[str]:
         """Fail where no archive could be made; what would be said of one."""
-        _environment_links.check(environment.path)
+        missing = _environment_links.check(environment.path)
         with _trac_database.connected(environment) as connection:
             rows = _trac_archive.attachments_of(environment, connection)
         lost = _attachments.without_file(rows, _attachments.in_directory(environment.path))
-        return _said_of_lost(lost)
+        return _said_of_lost(lost) + _lacks(missing)
 
     def _check_room(self, environment: t.Any) -> None:
         """Refuse to begin what cannot be ended; the copy and its archive are there at once."""
@@ -175,11 +175,11 @@ def _said_of_lost(lost: t.Sequence[_attachments.Row]) -> list[str]:
 
 def _said_of(filled: _trac_archive.Filled) -> list[str]:
     """Warnings about what a backup does not hold."""
-    left_out = _database_objects.shown(filled.left_out)
-    return [
-        *_said_of_lost(filled.lost),
-        *(f"the backup does not hold {text}" for text in left_out),
-    ]
+    return _said_of_lost(filled.lost) + _lacks(filled.left_out) + _lacks(filled.missing)
+
+
+def _lacks(missing: t.Sequence[str]) -> list[str]:
+    return [f"the backup does not hold {text}" for text in _database_objects.shown(missing)]
 
 
 def check_room(directory: str, needed: int, what: str) -> None:

@@ -109,12 +109,12 @@ def test_what_links_lead_to_is_in_the_backup(
     assert "failed" not in restored
 
 
-# What the link is called in htdocs, what it leads to, and what is said of it.
+# What the link is called among the attachments, what it leads to, and what is said of it.
 BAD = {
     "directory": ("{strange}", "leads to {strange}, which belongs to nobody"),
     "file": ("{strange}/file", "leads to {strange}/file, which belongs to nobody"),
     "nothing": ("/nonexistent/x", "leads to /nonexistent/x (No such file or directory)"),
-    "within": ("gone", "leads to {environment}/htdocs/gone (No such file or directory)"),
+    "within": ("gone", "leads to {environment}/files/attachments/gone (No such file or directory)"),
     "circle": ("circle", "(Too many levels of symbolic links)"),
     "itself": ("{environment}", "leads to {environment}, which it is in itself"),
     "above": ("/", "leads to /, which it is in itself"),
@@ -140,8 +140,10 @@ def test_a_link_that_cannot_be_followed_fails_its_environment_by_name(
         environment = host.directory / name
         shutil.copytree(sound, environment)
         names = {"environment": environment, "strange": strange, "own": own}
-        (environment / "htdocs" / name).symlink_to(target.format(**names))
-        said[name] = f"{environment}/htdocs/{name}", words.format(**names)
+        place = environment / "files" / "attachments" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(target.format(**names))
+        said[name] = str(place), words.format(**names)
     for check in (True, False):
         result = host.back_up(check=check)
         assert [each["name"] for each in result["backups"]] == ["project"]
@@ -160,6 +162,25 @@ def test_a_link_that_cannot_be_followed_fails_its_environment_by_name(
     seen = {each["name"]: each for each in _trac_preflight.look(payload) if each["event"] == "seen"}
     assert seen.pop("project")["failure"] is None
     assert all(said[name][1] in each["failure"] for name, each in seen.items())
+
+
+def test_a_link_that_is_no_part_of_the_data_is_kept_and_named(station: BackupHost) -> None:
+    environment = station.directory / "project"
+    (environment / "htdocs" / "logo.png").symlink_to("/nonexistent/logo.png")
+    words = (
+        f"what is behind the link {environment}/htdocs/logo.png, which leads to "
+        "/nonexistent/logo.png (No such file or directory)"
+    )
+    for check in (True, False):
+        result = station.back_up(check=check)
+        assert "failed" not in result
+        assert [each for each in result["warnings"] if words in each]
+    shutil.rmtree(environment)
+    assert "failed" not in station.restore()
+    assert os.readlink(environment / "htdocs" / "logo.png") == "/nonexistent/logo.png"
+    report = station.host.one({**PROJECT, "state": "absent"})
+    assert report["failure"] is None
+    assert [each for each in report["warnings"] if words in each]
 
 
 def test_a_link_within_stays_one_wherever_it_is_restored(station: BackupHost) -> None:
