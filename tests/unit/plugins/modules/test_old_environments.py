@@ -188,7 +188,11 @@ def test_they_go_in_and_nothing_is_lost(station: BackupHost, olds: list[Old]) ->
         if refusal(old):
             assert refusal(old) in str(predicted[old.name]["failure"])
         report = take_in(station, old)
-        assert predicted[old.name]["failure"] or report["changes"] == predicted[old.name]["changes"]
+        told = predicted[old.name]
+        if not told["failure"] and told["changes"] != report["changes"]:
+            assert old.uri != SQLITE  # on a server there is no copy to try the upgrade on
+            assert set(told["changes"]) <= set(report["changes"])
+            assert "cannot be predicted" in str(told["warnings"])
         if old.series == "0.11":  # Trac says it on standard error
             assert "the wiki-macros directory in the environment" in str(report["warnings"])
         if report["archive"]:
