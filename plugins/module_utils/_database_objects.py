@@ -241,8 +241,8 @@ def mysql_removal(connection: t.Any) -> list[str]:
     others = [name for name in connection.get_table_names() if name not in views]
     return [
         "SET FOREIGN_KEY_CHECKS = 0",
-        *(f"DROP VIEW {quoted(name)}" for name in sorted(views)),
-        *(f"DROP TABLE {quoted(name)}" for name in others),
+        *(f"DROP VIEW IF EXISTS {quoted(name)}" for name in sorted(views)),
+        *(f"DROP TABLE IF EXISTS {quoted(name)}" for name in others),
         "SET FOREIGN_KEY_CHECKS = 1",
     ]
 
