@@ -29,12 +29,10 @@ def _directory(environment: t.Any) -> str | None:
     from trac.db.api import DatabaseManager
 
     path = os.path.join(environment.path, "attachments")
-    if (
-        not os.path.isdir(path)
-        or not int(DatabaseManager(environment).get_database_version()) < _MOVED_BY
-    ):
+    if not os.path.isdir(path):
         return None
-    return path
+    version = int(DatabaseManager(environment).get_database_version())
+    return path if version < _MOVED_BY else None
 
 
 def check(environment: t.Any) -> None:

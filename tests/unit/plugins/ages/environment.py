@@ -266,7 +266,7 @@ def fill(series: str, uri: str, path: pathlib.Path, objects_by: str | None = Non
                 cursor.execute(statement)
             for row in filled[table.name]:
                 names = ", ".join(schema.quoted(name, kind) for name in row)
-                marks = ", ".join(mark for _ in row)
+                marks = ", ".join([mark] * len(row))
                 cursor.execute(
                     f"INSERT INTO {schema.quoted(table.name, kind)} ({names}) VALUES ({marks})",
                     tuple(row.values()),

@@ -99,8 +99,8 @@ class Column(t.NamedTuple):
     @classmethod
     def of(cls, text: str) -> Column:
         """Of what stands in the table above."""
-        text, _, indexed = text.partition("/")
-        name, _, kind = text.partition(":")
+        text, dummy, indexed = text.partition("/")
+        name, dummy, kind = text.partition(":")
         return cls(name, kind or "text", int(indexed) if indexed else None)
 
 

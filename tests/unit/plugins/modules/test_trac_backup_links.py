@@ -321,7 +321,7 @@ def test_a_bare_link_in_a_backup_of_an_earlier_version_is_named(
 
 def lose(environment: pathlib.Path, number: int) -> None:
     """Rows of attachments that have no file."""
-    with contextlib.closing(sqlite3.connect(environment / "db" / "trac.db")) as db, db:
+    with contextlib.closing(sqlite3.connect(environment / "db" / "trac.db")) as db:
         for each in range(number):
             row = ("wiki", "Größe", f"lost {each:02} \udc80.png".encode(errors="surrogateescape"))
             db.execute(
@@ -329,6 +329,7 @@ def lose(environment: pathlib.Path, number: int) -> None:
                 "VALUES (?, ?, CAST(? AS TEXT), 1, 1)",
                 row,
             )
+        db.commit()
 
 
 def test_attachments_that_were_lost_before_are_named_and_stop_nothing(

@@ -210,11 +210,12 @@ def fifo(doctor: Doctor, name: str) -> None:
 
 
 def lost_attachment(doctor: Doctor) -> None:
-    with contextlib.closing(sqlite3.connect(doctor.path / "db" / "trac.db")) as db, db:
+    with contextlib.closing(sqlite3.connect(doctor.path / "db" / "trac.db")) as db:
         db.execute(
             "INSERT INTO attachment (type, id, filename, size, time) "
             "VALUES ('wiki', 'Start', 'lost.png', 1, 1)"
         )
+        db.commit()
 
 
 def test_a_file_that_no_attachment_has_is_only_noted(doctor: Doctor) -> None:
