@@ -19,6 +19,7 @@ import tarfile
 import typing as t
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
@@ -188,9 +189,14 @@ class Module:
         self, *documents: Document, check: bool = False, **arguments: t.Any
     ) -> dict[str, t.Any]:
         parameters = self.parameters(*documents, check=check, **arguments)
-        with patch_module_args(parameters), pytest.raises(SystemExit):
-            trac_environments.main()
-        self.output = self.capsys.readouterr().out
-        result: dict[str, t.Any] = json.loads(self.output)
+        warnings: list[str] = []
+        with pytest.MonkeyPatch.context() as patch, patch_module_args(parameters):
+            # Ansible's own memory of warnings lasts as long as the process.
+            patch.setattr(AnsibleModule, "warn", lambda _self, text: warnings.append(text))
+            with pytest.raises(SystemExit):
+                trac_environments.main()
+        printed = self.capsys.readouterr().out
+        self.output = "\n".join([printed, *warnings])
+        result: dict[str, t.Any] = {**json.loads(printed), "warnings": warnings}
         assert result.get("failed", False) == ("msg" in result)
         return result
