@@ -21,6 +21,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _doctor_apache,
     _doctor_certificate,
     _doctor_configuration,
+    _doctor_environment,
     _doctor_http,
     _doctor_log,
     _doctor_resources,
@@ -53,16 +54,7 @@ _LEAST_SECONDS = 5  # for what comes late
 # What the worker says, and what is needed for it.
 _OF_RUNTIME = (*_doctor_runtime.CHECKS, "trac_import")
 _OF_FILES = ("environments", "environment_files", "trac_ini")
-_OF_TRAC = (
-    "trac_ini",
-    "database",
-    "database_integrity",
-    "database_version",
-    "reports",
-    "attachments",
-    "plugins",
-    "repositories",
-)
+_OF_TRAC = ("trac_ini", *_doctor_environment.CHECKS)
 _OF_SITES = (
     "site_access",
     "site_answers",

@@ -63,7 +63,7 @@ _MEANS = {
 }
 
 # What Trac looks at with a database's version; each is skipped when what comes before fails.
-_NEEDING_TRAC = (
+CHECKS = (
     "database",
     "database_integrity",
     "database_version",
@@ -173,10 +173,10 @@ class Examination:
     def run(self) -> None:
         """Look at everything; what cannot be looked at is skipped, with the reason."""
         if _doctor_files.is_there(self.path).status != OK:
-            self._skip(_NEEDING_TRAC, "there is no environment (see environments)")
+            self._skip(CHECKS, "there is no environment (see environments)")
             return
         if _doctor_files.ini_fault(self.path) is not None:
-            self._skip(_NEEDING_TRAC, "trac.ini cannot be read (see environment_files)")
+            self._skip(CHECKS, "trac.ini cannot be read (see environment_files)")
             return
         try:
             ini = IniFile(os.path.join(self.path, _doctor_files.INI))
@@ -191,7 +191,7 @@ class Examination:
         inherited = _trac_named_files.inherited(ini.parser, ini.path)
         self._faults(inherited)
         if any(fault.effect == _fault.DOWN for fault in inherited):
-            self._skip(_NEEDING_TRAC, "what trac.ini inherits from cannot be read")
+            self._skip(CHECKS, "what trac.ini inherits from cannot be read")
             return
         before = len(_class().heard.messages)
         try:
@@ -224,7 +224,7 @@ class Examination:
             f"Correct what is named, or take the file from the last backup; it belongs to "
             f"{_trac_open.account_name(os.geteuid())}.",
         )
-        self._skip(_NEEDING_TRAC, "trac.ini cannot be read")
+        self._skip(CHECKS, "trac.ini cannot be read")
 
     def _empty(self, ini: IniFile) -> None:
         what = "is empty (0 bytes)" if not ini.text else "holds no option"
@@ -237,7 +237,7 @@ class Examination:
             "Put the file back from the last backup (playbooks/restore.yml), at least its [trac] "
             "database; before, see the check disk_space.",
         )
-        self._skip(_NEEDING_TRAC, "trac.ini holds nothing")
+        self._skip(CHECKS, "trac.ini holds nothing")
 
     def _cannot_open(self, error: Exception) -> None:
         why = _trac_open.reason(error, self.path)
@@ -249,7 +249,7 @@ class Examination:
             "Correct what is named. If it is a plugin: remove it, or switch it off under "
             "[components] in trac.ini.",
         )
-        self._skip(_NEEDING_TRAC[1:], "Trac cannot open it")
+        self._skip(CHECKS[1:], "Trac cannot open it")
 
     def _facts(self, environment: t.Any) -> None:
         self.facts["title"] = environment.config.get("project", "name") or None

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import typing as t
@@ -18,6 +17,9 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
     _trac_worker,
 )
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import PROJECT, Host
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.test_trac_environments_served import (  # noqa: E501
+    asked,
+)
 
 # AccountManager's, as far as it matters here.
 PLUGIN = """
@@ -43,26 +45,7 @@ def login(host: Host, name: str | None) -> tuple[str, bool]:
 
     stamp = next(_stamps)
     os.utime(host.ini_path(), (stamp, stamp))
-    environ = {
-        "REQUEST_METHOD": "GET",
-        "SCRIPT_NAME": "/trac",
-        "PATH_INFO": "/login",
-        "QUERY_STRING": "",
-        "SERVER_NAME": "h",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": "127.0.0.1",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(),
-        "wsgi.errors": io.StringIO(),
-        "wsgi.multithread": False,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-        "trac.env_path": str(host.directory / "project"),
-        "trac.locale": "C.UTF-8",
-        **({"REMOTE_USER": name} if name else {}),
-    }
+    environ = {**asked(host, "login"), **({"REMOTE_USER": name} if name else {})}
     found: list[tuple[str, bool]] = []
 
     def start(line: str, headers: t.Any, _info: object = None) -> t.Callable[[bytes], None]:

@@ -28,11 +28,9 @@ def config(**sections: t.Any) -> dict[str, t.Any]:
     return {**PROJECT, "config": sections}
 
 
-def status(host: Host, page: str = "", name: str = "project") -> str:
-    """What Trac answers a visitor, in this process."""
-    from trac.web.main import dispatch_request
-
-    environ = {
+def asked(host: Host, page: str, name: str = "project") -> dict[str, t.Any]:
+    """The environ (PEP 3333) of a visitor's request."""
+    return {
         "REQUEST_METHOD": "GET",
         "SCRIPT_NAME": "/trac",
         "PATH_INFO": f"/{page}",
@@ -52,6 +50,13 @@ def status(host: Host, page: str = "", name: str = "project") -> str:
         "trac.env_path": str(host.directory / name),
         "trac.locale": "C.UTF-8",
     }
+
+
+def status(host: Host, page: str = "", name: str = "project") -> str:
+    """What Trac answers a visitor, in this process."""
+    from trac.web.main import dispatch_request
+
+    environ = asked(host, page, name)
     lines: list[str] = []
 
     def start(line: str, _headers: object, _info: object = None) -> t.Callable[[bytes], None]:
