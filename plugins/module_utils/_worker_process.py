@@ -52,7 +52,7 @@ module.serve(document["payload"], output)
 # The worker says one of these when it has ended by its own will.
 LAST_EVENTS = ("end", "failed", "no_trac")
 
-_PACKAGE = __name__.rpartition(".")[0]
+_PACKAGE = "ansible_collections.trac.mod_wsgi.plugins.module_utils"
 _ERRORS_SHOWN = 20_000  # bytes
 _LARGEST_DATA = 1 << 24  # bytes
 _LONGEST_ANSWER = 1 << 27  # bytes
@@ -79,16 +79,24 @@ def source(module: types.ModuleType) -> str:
 
 
 def _imported(module: types.ModuleType) -> t.Iterator[str]:
-    """The names of the modules beside this one that a module imports, wherever in its source."""
+    """The names of the collection's modules that a module imports, wherever in its source.
+
+    C(from package import module) names modules, C(from package.module import function) one.
+    """
     for node in ast.walk(ast.parse(source(module))):
-        if isinstance(node, ast.ImportFrom) and node.module == _PACKAGE:
-            yield from (f"{_PACKAGE}.{each.name}" for each in node.names)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{_PACKAGE}."):
-            yield t.cast("str", node.module)
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        name = node.module or ""
+        if not f"{name}.".startswith(f"{_PACKAGE}."):
+            continue
+        if hasattr(importlib.import_module(name), "__path__"):
+            yield from (f"{name}.{each.name}" for each in node.names)
+        else:
+            yield name
 
 
 def with_imports(module: types.ModuleType) -> list[types.ModuleType]:
-    """A module and all beside this one that it needs, each behind those that it imports."""
+    """A module and all of the collection's that it needs, each behind those that it imports."""
     found: list[types.ModuleType] = []
     seen: set[str] = set()
 
