@@ -11,7 +11,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible.plugins.loader import module_loader
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import (
     _database_inventory,
     _database_plan,
     _database_url,

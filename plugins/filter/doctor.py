@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _doctor_text
+from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _doctor_text
 
 
 class FilterModule:

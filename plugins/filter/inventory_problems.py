@@ -12,12 +12,11 @@ import typing as t
 
 import yaml
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _arguments,
-    _directories,
-    _inventory,
-    _site_authentication,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import arguments, directories
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import (
+    authentication as site_authentication,
 )
+from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _inventory
 
 _ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 
@@ -81,7 +80,7 @@ def argument_problems(values: t.Mapping[str, t.Any], role: str) -> list[str]:
         if name in _ITEMS_OF:
             option["options"] = _options(*_ITEMS_OF[name])
         elif name in _ITEMS_ELSEWHERE:
-            option.update(options={}, no_log=_arguments.is_secret(name, option))
+            option.update(options={}, no_log=arguments.is_secret(name, option))
     defaults = _defaults(role)
     words = dict(_USERS_NAMES)
     for name in set(options) - set(words):
@@ -116,10 +115,10 @@ def site_problems(
 
 
 def named_directories(variables: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
-    found = [each._asdict() for each in _directories.directories(variables)]
+    found = [each._asdict() for each in directories.directories(variables)]
     places = [
-        {"name": path, "path": path, "use": _directories.ROOT, "example": "", "account": ""}
-        for path in _directories.FIXED
+        {"name": path, "path": path, "use": directories.ROOT, "example": "", "account": ""}
+        for path in directories.FIXED
     ]
     return found + places
 
@@ -129,10 +128,10 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., list[t.Any]]]:
         return {
-            "account_problems": _directories.account_problems,
+            "account_problems": directories.account_problems,
             "argument_problems": argument_problems,
-            "authentication_problems": _site_authentication.provider_problems,
-            "directory_problems": _directories.problems,
+            "authentication_problems": site_authentication.provider_problems,
+            "directory_problems": directories.problems,
             "environment_problems": environment_problems,
             "named_directories": named_directories,
             "role_variables": role_variables,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _out_of_service
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import out_of_service
 
 
 def blamed(results: t.Sequence[t.Mapping[str, t.Any]], *arguments: t.Any) -> dict[str, t.Any]:
-    return _out_of_service.blame(results, *arguments)._asdict()
+    return out_of_service.blame(results, *arguments)._asdict()
 
 
 class FilterModule:
@@ -21,6 +21,6 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
             "blamed": blamed,
-            "out_of_service": _out_of_service.refused,
-            "reconciled_complaint": _out_of_service.complaint,
+            "out_of_service": out_of_service.refused,
+            "reconciled_complaint": out_of_service.complaint,
         }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _repositories
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import repository_spec
 
 
 class FilterModule:
@@ -15,7 +15,7 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
-            "located_repositories": _repositories.located,
-            "repositories_on_host": _repositories.on_host,
-            "repository_problems": _repositories.problems_between,
+            "located_repositories": repository_spec.located,
+            "repositories_on_host": repository_spec.on_host,
+            "repository_problems": repository_spec.problems_between,
         }

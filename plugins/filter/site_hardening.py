@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_hardening
+from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _hardening
 
 
 def hardening_problems(headers: object, rate_limits: object, writable: object) -> list[str]:
     return (
-        _site_hardening.header_problems(headers)
-        + _site_hardening.rate_problems(rate_limits)
-        + _site_hardening.writable_problems(writable)
+        _hardening.header_problems(headers)
+        + _hardening.rate_problems(rate_limits)
+        + _hardening.writable_problems(writable)
     )
 
 
@@ -24,5 +24,5 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
             "hardening_problems": hardening_problems,
-            "site_hardening": _site_hardening.site_hardening,
+            "site_hardening": _hardening.site_hardening,
         }

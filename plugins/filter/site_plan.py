@@ -11,12 +11,12 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.trac.mod_wsgi.plugins.filter import inventory_problems
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _arguments,
-    _site_authentication,
-    _site_plan,
-    _site_tls,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import arguments
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import (
+    authentication as site_authentication,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import plan as plan_module
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import tls as site_tls
 
 
 def _in_words(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
@@ -26,7 +26,7 @@ def _in_words(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
     def wrapped(*args: t.Any, **kwargs: t.Any) -> t.Any:
         try:
             return function(*args, **kwargs)
-        except _site_plan.PlanError as error:
+        except plan_module.PlanError as error:
             raise AnsibleFilterError(str(error)) from error
 
     return wrapped
@@ -35,7 +35,7 @@ def _in_words(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
 def _converted(sites: t.Iterable[t.Mapping[str, t.Any]]) -> list[t.Any]:
     """Sites with values of the types that the specification says, such as False for "no"."""
     options = inventory_problems.role_options("trac_site")["trac_site_sites"]["options"]
-    return [_arguments.converted(site, {"type": "dict", "options": options}) for site in sites]
+    return [arguments.converted(site, {"type": "dict", "options": options}) for site in sites]
 
 
 def site_plan(
@@ -43,13 +43,13 @@ def site_plan(
     environments: t.Sequence[t.Mapping[str, t.Any]],
     settings: t.Mapping[str, t.Any],
 ) -> dict[str, t.Any]:
-    return _site_plan.site_plan(_converted(sites), environments, settings)
+    return plan_module.site_plan(_converted(sites), environments, settings)
 
 
 def site_certificates(
     sites: t.Sequence[t.Mapping[str, t.Any]], directory: str
 ) -> list[dict[str, t.Any]]:
-    return _site_tls.certificates(_converted(sites), directory)
+    return site_tls.certificates(_converted(sites), directory)
 
 
 def site_scripts(
@@ -70,7 +70,7 @@ def site_scripts(
             "path": site["script_path"],
             "content": deployed[site["name"]]
             if site["script"] == "deployed"
-            else _site_plan.wsgi_script(source, site),
+            else plan_module.wsgi_script(source, site),
             "check": "python",
         }
         for site in sites
@@ -83,10 +83,10 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
-            "apache_argument": _in_words(_site_plan.apache_argument),
-            "python_literal": _in_words(_site_plan.python_literal),
+            "apache_argument": _in_words(plan_module.apache_argument),
+            "python_literal": _in_words(plan_module.python_literal),
             "site_certificates": site_certificates,
-            "site_logins": _site_authentication.logins,
+            "site_logins": site_authentication.logins,
             "site_plan": _in_words(site_plan),
             "site_scripts": _in_words(site_scripts),
         }

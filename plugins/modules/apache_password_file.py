@@ -103,9 +103,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _apache_password_file,
-    _apache_transaction,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import password_file
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import (
+    transaction as apache_transaction,
 )
 
 _MODE = 0o640
@@ -119,35 +119,35 @@ class PasswordFile:
         self.params = params
         self.check_mode = check_mode
         self.path = str(params["path"])
-        self.before = _apache_transaction.Entry.read(self.path)
+        self.before = apache_transaction.Entry.read(self.path)
         self.text = self.before.content.decode("utf-8", "replace")
         self.passwords = {str(name): str(word) for name, word in params["passwords"].items()}
-        _apache_password_file.refuse(self.passwords, params["type"])
+        password_file.refuse(self.passwords, params["type"])
 
     def run(self) -> dict[str, t.Any]:
         absent = self.params["state"] == "absent"
-        after = _apache_transaction.ABSENT if absent else self._present()
-        changes = _apache_transaction.plan({self.path: after})
+        after = apache_transaction.ABSENT if absent else self._present()
+        changes = apache_transaction.plan({self.path: after})
         if not self.check_mode:
-            _apache_transaction.apply(changes)
+            apache_transaction.apply(changes)
         return {"changed": bool(changes), **self._result(after)}
 
-    def _present(self) -> _apache_transaction.Entry:
-        if self.params["type"] == _apache_password_file.DIGEST:
-            text = _apache_password_file.digest_text(self.passwords, self.params["realms"])
-        elif _apache_password_file.is_sealed(self.text, self.passwords):
+    def _present(self) -> apache_transaction.Entry:
+        if self.params["type"] == password_file.DIGEST:
+            text = password_file.digest_text(self.passwords, self.params["realms"])
+        elif password_file.is_sealed(self.text, self.passwords):
             text = self.text
         else:
-            text = _apache_password_file.sealed(self._lines(), self.passwords)
+            text = password_file.sealed(self._lines(), self.passwords)
         root = os.geteuid() == 0
-        return _apache_transaction.Entry.file(
+        return apache_transaction.Entry.file(
             text.encode("utf-8"), _MODE, uid=0 if root else -1, gid=self._gid() if root else -1
         )
 
     def _lines(self) -> list[str]:
-        if self.check_mode and not _apache_password_file.find_htpasswd():
+        if self.check_mode and not password_file.find_htpasswd():
             return [f"{name}:{_UNKNOWN}\n" for name in sorted(self.passwords)]
-        return _apache_password_file.basic_lines(self.passwords, self.text)
+        return password_file.basic_lines(self.passwords, self.text)
 
     def _gid(self) -> int:
         try:
@@ -156,11 +156,11 @@ class PasswordFile:
             if self.check_mode:
                 return -1  # Apache is not installed yet
             msg = f"There is no group {self.params['group']}."
-            raise _apache_password_file.PasswordFileError(msg) from e
+            raise password_file.PasswordFileError(msg) from e
 
-    def _result(self, after: _apache_transaction.Entry) -> dict[str, t.Any]:
-        old = _apache_password_file.entries(self.text)
-        new = _apache_password_file.entries(after.content.decode("utf-8", "replace"))
+    def _result(self, after: apache_transaction.Entry) -> dict[str, t.Any]:
+        old = password_file.entries(self.text)
+        new = password_file.entries(after.content.decode("utf-8", "replace"))
         updated = sorted(name for name in new if name in old and new[name] != old[name])
         shown = {name: "(another password)" if name in updated else "" for name in new}
         return {
@@ -191,8 +191,8 @@ def main() -> None:
     try:
         result = PasswordFile(module.params, module.check_mode).run()
     except (
-        _apache_password_file.PasswordFileError,
-        _apache_transaction.TransactionError,
+        password_file.PasswordFileError,
+        apache_transaction.TransactionError,
         OSError,
     ) as e:
         module.fail_json(msg=f"{module.params['path']}: {e}")

@@ -103,7 +103,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_host import (
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache.host import (
     APACHE_PROGRAMS,
     Listener,
     apache_endpoints,

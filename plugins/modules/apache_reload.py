@@ -84,7 +84,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_reload import (
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache.reload import (
     accepting_children,
     is_apache,
     outdated,

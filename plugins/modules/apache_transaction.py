@@ -214,8 +214,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _apache_copies
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_transaction import (
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import virtual_host_copies
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache.transaction import (
     ABSENT,
     Change,
     Entries,
@@ -441,7 +441,7 @@ def main() -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         msg = f"The transaction {module.params['name']} failed: {error}"
         module.fail_json(msg=msg, token=transaction.token if transaction else "")
-    copies = _apache_copies.advice(module.params["config_dir"])
+    copies = virtual_host_copies.advice(module.params["config_dir"])
     if copies and module.params["state"] == "present":
         module.warn(copies)
     module.exit_json(**result)

@@ -137,28 +137,26 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _connection_budget,
-    _database_servers,
-    _worker_process,
-)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import worker_process
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import connection_budget
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import database_servers
 
 
 class NotReady(Exception):
     """The host lacks what is needed to ask."""
 
 
-def ask(params: t.Mapping[str, t.Any]) -> list[_connection_budget.Server]:
+def ask(params: t.Mapping[str, t.Any]) -> list[connection_budget.Server]:
     """Let the servers be asked by the Python that has Trac, as the account."""
     try:
         entry = pwd.getpwnam(params["user"])
     except KeyError:
         raise NotReady(f"The account {params['user']} does not exist.") from None
-    account = _worker_process.Account(params["user"], entry.pw_uid, entry.pw_gid)
+    account = worker_process.Account(params["user"], entry.pw_uid, entry.pw_gid)
     payload = {"directory": params["directory"], "environments": params["environments"]}
     try:
-        events = list(_worker_process.run(params["python"], account, _database_servers, payload))
-    except _worker_process.WorkerError as e:
+        events = list(worker_process.run(params["python"], account, database_servers, payload))
+    except worker_process.WorkerError as e:
         raise NotReady(str(e)) from e
     for event in events:
         if event["event"] == "no_trac":
@@ -166,7 +164,7 @@ def ask(params: t.Mapping[str, t.Any]) -> list[_connection_budget.Server]:
         if event["event"] == "broken":
             raise NotReady(event["reason"])
     return [
-        _connection_budget.Server(
+        connection_budget.Server(
             event["server"],
             event["environments"],
             event.get("max_connections"),
@@ -178,7 +176,7 @@ def ask(params: t.Mapping[str, t.Any]) -> list[_connection_budget.Server]:
     ]
 
 
-def _as_dict(budget: _connection_budget.Budget) -> dict[str, t.Any]:
+def _as_dict(budget: connection_budget.Budget) -> dict[str, t.Any]:
     return {
         "server": budget.server.name,
         "environments": list(budget.server.environments),
@@ -228,8 +226,8 @@ def main() -> None:
     except NotReady as e:
         module.warn(f"The database servers could not be asked how many connections they take: {e}")
         servers = []
-    pools = _connection_budget.pools(params["sites"], params["environments"])
-    budgets = [_connection_budget.budget(server, pools, params["hosts"]) for server in servers]
+    pools = connection_budget.pools(params["sites"], params["environments"])
+    budgets = [connection_budget.budget(server, pools, params["hosts"]) for server in servers]
     for budget in budgets:
         warning = budget.warning()
         if warning:

@@ -105,19 +105,17 @@ directories:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _directories,
-    _host_directories,
-)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import directories
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import host_directories
 
 _USES = [
-    _directories.ROOT,
-    _directories.SERVED,
-    _directories.CODE,
-    _directories.ENVIRONMENTS,
-    _directories.ARCHIVE,
-    _directories.REPOSITORIES,
-    _directories.CACHE,
+    directories.ROOT,
+    directories.SERVED,
+    directories.CODE,
+    directories.ENVIRONMENTS,
+    directories.ARCHIVE,
+    directories.REPOSITORIES,
+    directories.CACHE,
 ]
 
 
@@ -143,12 +141,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    account = _host_directories.account_of(module.params["user"], module.params["group"])
-    found, places = _host_directories.problems(
-        _host_directories.Host(account),
-        [_directories.Directory(**each) for each in module.params["directories"]],
+    account = host_directories.account_of(module.params["user"], module.params["group"])
+    found, places = host_directories.problems(
+        host_directories.Host(account),
+        [directories.Directory(**each) for each in module.params["directories"]],
     )
-    found = _host_directories.account_problems(module.params["accounts"]) + found
+    found = host_directories.account_problems(module.params["accounts"]) + found
     if found:
         module.fail_json(msg="\n".join([*found, "Nothing has been changed."]))
     paths = [each["path"] for each in module.params["directories"]]

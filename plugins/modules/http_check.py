@@ -160,7 +160,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._http_check import (
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache.http_check import (
     Check,
     Result,
     run_checks,

@@ -133,7 +133,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_host import (
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache.host import (
     candidate_from_policy,
     configured_object,
     installed_from_dpkg,
@@ -141,7 +141,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_host import 
     mapped_content,
     version_in_object,
 )
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._version_gate import (
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache.version_gate import (
     judge,
     parse_version,
 )

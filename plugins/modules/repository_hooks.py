@@ -78,7 +78,8 @@ hooks:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _repositories, _repository_hooks
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import repository_hooks
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import repository_spec
 
 
 def main() -> None:
@@ -103,13 +104,13 @@ def main() -> None:
     failures: list[str] = []
     for repository in module.params["repositories"]:
         try:
-            outcome = _repository_hooks.install_as_owner(
+            outcome = repository_hooks.install_as_owner(
                 repository["type"],
                 repository["dir"],
                 module.params["command"],
                 module.check_mode,
             )
-        except (OSError, _repositories.RepositoryFailure, _repository_hooks.HookFailure) as e:
+        except (OSError, repository_spec.RepositoryFailure, repository_hooks.HookFailure) as e:
             failures.append(str(e))
             continue
         hooks += outcome.changed

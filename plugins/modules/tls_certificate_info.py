@@ -107,7 +107,7 @@ certificates:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._tls_certificate import judge
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache.tls_certificate import judge
 
 
 def main() -> None:

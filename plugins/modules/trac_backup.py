@@ -161,17 +161,14 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _backup_files,
-    _backup_program,
-    _backup_run,
-    _backup_status,
-    _secrets,
-    _worker_process,
-)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._backup import backup_files
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._backup import program as backup_program
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._backup import run as backup_run
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._backup import status as backup_status
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import secrets, worker_process
 
 
-def _result(outcome: _backup_run.Outcome) -> dict[str, t.Any]:
+def _result(outcome: backup_run.Outcome) -> dict[str, t.Any]:
     backups: list[dict[str, t.Any]] = [
         {"name": name, "file": backup.path, "size": outcome.sizes[name]}
         for name, backup in sorted(outcome.made.items())
@@ -197,8 +194,8 @@ def main() -> None:
             "staging_directory": {"type": "path", "required": True},
             "keep_days": {"type": "int", "default": 30},
             "keep_last": {"type": "int", "default": 7},
-            "status_file": {"type": "path", "default": _backup_status.PATH},
-            "timeout": {"type": "int", "default": _backup_run.TIMEOUT},
+            "status_file": {"type": "path", "default": backup_status.PATH},
+            "timeout": {"type": "int", "default": backup_run.TIMEOUT},
             "rsync_target": {"type": "str"},
             "restic_repository": {"type": "str"},
             "restic_password_file": {"type": "path", "no_log": False},
@@ -212,22 +209,22 @@ def main() -> None:
         module.fail_json(msg="keep_days has to be 0 or more, keep_last 1 or more")
     if arguments["timeout"] < 60:
         module.fail_json(msg=f"timeout is {arguments['timeout']}, and has to be 60 seconds or more")
-    settings = _backup_program.settings(arguments)
-    redactor = _secrets.Redactor()
+    settings = backup_program.settings(arguments)
+    redactor = secrets.Redactor()
     for option in ("rsync_target", "restic_repository"):
         value = module.params[option]
         redactor.learn(option, value)
         if value:
-            module.params[option] = _secrets.shown(option, value)  # which is returned
+            module.params[option] = secrets.shown(option, value)  # which is returned
     module.no_log_values.update(redactor.secrets)
     if not module.check_mode:
-        outcome = _backup_run.back_up(settings, names)
+        outcome = backup_run.back_up(settings, names)
     else:
         try:
-            outcome = _backup_run.predict(settings, names)
-        except (_backup_files.BackupFailure, _worker_process.WorkerError) as e:
+            outcome = backup_run.predict(settings, names)
+        except (backup_files.BackupFailure, worker_process.WorkerError) as e:
             module.warn(f"What would be backed up cannot be predicted: {e}")
-            outcome = _backup_run.Outcome()
+            outcome = backup_run.Outcome()
     for warning in outcome.warnings:
         module.warn(warning)
     message = outcome.message()

@@ -61,10 +61,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _backup_program,
-    _worker_process,
-)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._backup import program as backup_program
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import worker_process
 
 PROGRAM = "trac-backup"
 _START = """\
@@ -73,9 +71,9 @@ _START = """\
 import sys
 
 sys.path.insert(0, {path!r})
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _backup_program
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._backup import program
 
-raise SystemExit(_backup_program.main())
+raise SystemExit(program.main())
 """
 
 
@@ -84,9 +82,9 @@ def _files(path: str) -> dict[str, str]:
     # Not the interpreter of this run, which may be gone after an upgrade of the host.
     python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
     files = {PROGRAM: _START.format(python=python, path=path)}
-    for module in _worker_process.with_imports(_backup_program):
+    for module in worker_process.with_imports(backup_program):
         *packages, name = module.__name__.split(".")
-        files[os.path.join(*packages, f"{name}.py")] = _worker_process.source(module)
+        files[os.path.join(*packages, f"{name}.py")] = worker_process.source(module)
         for end in range(1, len(packages) + 1):
             # A package of the same name elsewhere must not win over these.
             files.setdefault(os.path.join(*packages[:end], "__init__.py"), "")

@@ -259,9 +259,9 @@ counts:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _out_of_service
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import Examination
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor_result import CHECKS
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import CHECKS
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.run import Examination
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import out_of_service
 
 
 def main() -> None:
@@ -314,7 +314,7 @@ def main() -> None:
                 "type": "path",
                 "default": "/var/lib/trac-mod-wsgi/backup.json",
             },
-            "out_of_service": {"type": "path", "default": _out_of_service.FILE},
+            "out_of_service": {"type": "path", "default": out_of_service.FILE},
             "backup_hours": {"type": "int", "default": 26},
             "certificate_days": {"type": "int", "default": 21},
             "free_mb": {"type": "int", "default": 200},

@@ -511,34 +511,39 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _adoption_copy,
-    _adoption_run,
-    _environment_input,
-    _environment_spec,
-    _field_items,
-    _repositories,
-    _secrets,
-    _trac_remove,
-    _trac_repositories,
-    _trac_worker,
-    _tracignore,
-    _worker_process,
-)
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
-    EnvironmentFailure,
-    Report,
-)
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_process import (
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import secrets, worker_process
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core.worker_process import (
     Account,
     WorkerError,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
+    adoption_copy,
+    adoption_run,
+    environment_input,
+    repositories,
+    tracignore,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
+    remove as environment_remove,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
+    worker as environment_worker,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import (
+    environment_spec,
+    field_items,
+    repository_spec,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac.environment_spec import (
+    EnvironmentFailure,
+    Report,
 )
 
 
 def _repository_options() -> dict[str, t.Any]:
     return {
         "name": {"type": "str", "required": True},
-        "type": {"type": "str", "choices": list(_repositories.TYPES), "required": True},
+        "type": {"type": "str", "choices": list(repository_spec.TYPES), "required": True},
         "dir": {"type": "str", "required": True},
         "description": {"type": "str"},
         "url": {"type": "str"},
@@ -558,11 +563,11 @@ def _shared_options() -> dict[str, t.Any]:
     return {
         "config": {"type": "dict"},
         "permissions": {"type": "dict"},
-        **{key: {"type": "list", "elements": "raw"} for key in _field_items.KINDS},
+        **{key: {"type": "list", "elements": "raw"} for key in field_items.KINDS},
         "exclusive": {
             "type": "list",
             "elements": "str",
-            "choices": list(_environment_input.EXCLUSIVE_KEYS),
+            "choices": list(environment_input.EXCLUSIVE_KEYS),
         },
         "upgrade": {"type": "bool"},
     }
@@ -573,7 +578,7 @@ def _hide_options(config: dict[str, t.Any] | None) -> None:
         if isinstance(options, dict):
             for option, value in options.items():
                 if isinstance(value, str):
-                    options[option] = _secrets.shown(str(option), value, str(section))
+                    options[option] = secrets.shown(str(option), value, str(section))
 
 
 class EnvironmentsModule(AnsibleModule):  # type: ignore[misc]
@@ -596,7 +601,7 @@ class Environments:
         self.directory: str = module.params["directory"]
         self.python: str = module.params["python"]
         documents = module.params["environments"]
-        self.specs, self.problems = _environment_input.read_specs(
+        self.specs, self.problems = environment_input.read_specs(
             documents, module.params["defaults"]
         )
         self.archive: str | None = module.params["archive_directory"]
@@ -605,9 +610,9 @@ class Environments:
         self.ignore: list[str] = module.params["ignore"]
         names = [spec.name for spec in self.specs if spec.state != "absent"]
         self.problems += [
-            f"ignore: {problem}" for problem in _tracignore.problems(self.ignore, names)
+            f"ignore: {problem}" for problem in tracignore.problems(self.ignore, names)
         ]
-        self.redactor = _secrets.Redactor()
+        self.redactor = secrets.Redactor()
         for document in documents:
             self.redactor.learn("database", document["database"])
             self.redactor.learn("database", document["new_database"])
@@ -627,7 +632,7 @@ class Environments:
         self.remaining: list[str] = []
         self.leftovers: list[str] = []
         self.kept: list[str] = []  # leftovers that could not be removed, and why
-        self.ignored: _tracignore.Update | None = None
+        self.ignored: tracignore.Update | None = None
         self.ignore_failure: str | None = None
         self.made_archive = False
         self.broken: str | None = None
@@ -669,16 +674,16 @@ class Environments:
 
     def adopt(
         self, account: Account, stack: contextlib.ExitStack
-    ) -> dict[str, _adoption_run.Adoption]:
+    ) -> dict[str, adoption_run.Adoption]:
         """Do what takes root's rights; in check mode make copies, which the stack removes."""
         check = self.module.check_mode
-        self.leftovers = _adoption_copy.leftovers(self.directory, remove=not check)
-        adopter = _adoption_run.Adopter(
+        self.leftovers = adoption_copy.leftovers(self.directory, remove=not check)
+        adopter = adoption_run.Adopter(
             self.directory, account, self.python, stack if check else None
         )
         limit = self.module.params["time_limit"]
         deadline = time.monotonic() + limit
-        adoptions: dict[str, _adoption_run.Adoption] = {}
+        adoptions: dict[str, adoption_run.Adoption] = {}
         for spec in self.specs:
             # Copies that the worker has no time for would be made again by each call.
             if check and limit and time.monotonic() > deadline:
@@ -687,7 +692,7 @@ class Environments:
                 adoptions[spec.name] = adopter.adopt(spec)
         return adoptions
 
-    def work(self, account: Account, adoptions: dict[str, _adoption_run.Adoption]) -> None:
+    def work(self, account: Account, adoptions: dict[str, adoption_run.Adoption]) -> None:
         """Have the worker do its part, and collect what it says."""
         there = {name: each for name, each in adoptions.items() if each.is_there}
         payload = {
@@ -701,7 +706,7 @@ class Environments:
             "time_limit": self.module.params["time_limit"],
         }
         working_on: list[str] = []
-        for event in _worker_process.run(self.python, account, _trac_worker, payload):
+        for event in worker_process.run(self.python, account, environment_worker, payload):
             if event["event"] == "no_trac":
                 raise NotReady(f"{self.python} cannot import Trac: {event['reason']}")
             if event["event"] == "failed":
@@ -712,7 +717,7 @@ class Environments:
             if event["event"] == "tracignore":
                 self.ignore_failure = event["failure"]
                 if self.ignore_failure is None:
-                    self.ignored = _tracignore.Update(*event["update"])
+                    self.ignored = tracignore.Update(*event["update"])
             if event["event"] == "begin":
                 working_on.append(event["name"])
             if event["event"] == "report":
@@ -741,26 +746,26 @@ class Environments:
 
     def predict(self) -> None:
         """Predict what can be known before there is a Trac: which environments are missing."""
-        self.leftovers = _environment_spec.leftovers(self.directory)
+        self.leftovers = environment_spec.leftovers(self.directory)
         names = [spec.name for spec in self.specs if spec.state != "absent"]
         try:
-            self.ignored = _tracignore.update(self.directory, self.ignore, names, check=True)
-        except _tracignore.IgnoreFailure as e:
+            self.ignored = tracignore.update(self.directory, self.ignore, names, check=True)
+        except tracignore.IgnoreFailure as e:
             self.ignore_failure = str(e)
         for spec in self.specs:
             report = Report(spec.name)
             path = os.path.join(self.directory, spec.name)
             try:
                 if spec.state == "absent":
-                    if _trac_remove.is_there(path, self.archive):
-                        report.change(*_trac_remove.ARCHIVED)
-                        report.change(*_trac_remove.REMOVED)
-                elif _environment_spec.exists(path):
+                    if environment_remove.is_there(path, self.archive):
+                        report.change(*environment_remove.ARCHIVED)
+                        report.change(*environment_remove.REMOVED)
+                elif environment_spec.exists(path):
                     self.module.warn(f"What would change in {spec.name} cannot be predicted yet.")
                 elif spec.adopt_from:
-                    report.change(*_adoption_run.copied(spec.adopt_from))
+                    report.change(*adoption_run.copied(spec.adopt_from))
                 else:
-                    report.create(spec, _trac_repositories.for_new_environment(spec))
+                    report.create(spec, repositories.for_new_environment(spec))
             except EnvironmentFailure as e:
                 report.failure = str(e)
             self.reports.append(report)
@@ -782,7 +787,7 @@ class Environments:
                     header += " (adopted)"
                 result.append(self._diff(header, before, after))
         if self.ignored and self.ignored.changed:
-            path = os.path.join(self.directory, _tracignore.NAME)
+            path = os.path.join(self.directory, tracignore.NAME)
             result.append(self._diff(path, self.ignored.before or "", self.ignored.after or ""))
         return result
 
@@ -875,7 +880,7 @@ def main() -> None:
                     "adopt_from": {"type": "str"},
                     "adopt_database": {
                         "type": "str",
-                        "choices": [_environment_spec.SHARED, _environment_spec.OWN],
+                        "choices": [environment_spec.SHARED, environment_spec.OWN],
                     },
                     "adopt_encoding": {"type": "str"},
                     "repositories": {

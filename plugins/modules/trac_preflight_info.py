@@ -109,23 +109,25 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _trac_preflight,
-    _upgrade_comparison,
-    _worker_process,
-)
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade_comparison import Seen, View
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_process import (
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import worker_process
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core.worker_process import (
     Account,
     WorkerError,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade import (
+    comparison as upgrade_comparison,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade import (
+    preflight as upgrade_preflight,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade.comparison import Seen, View
 
 
 def look(python: str, account: Account, payload: t.Mapping[str, t.Any]) -> View:
     """What is seen with some Python."""
     view = View()
     working_on = ""
-    for event in _worker_process.run(python, account, _trac_preflight, payload):
+    for event in worker_process.run(python, account, upgrade_preflight, payload):
         kind = event["event"]
         if kind == "trac":
             view.version, view.prefix = event["version"], event["prefix"]
@@ -188,8 +190,8 @@ def main() -> None:
         ],
         outdated=[name for name, seen in new.environments.items() if seen.outdated],
         old_outdated=[name for name, seen in old.environments.items() if seen.outdated],
-        problems=_upgrade_comparison.problems(old, new),
-        warnings_found=_upgrade_comparison.warnings(old, new),
+        problems=upgrade_comparison.problems(old, new),
+        warnings_found=upgrade_comparison.warnings(old, new),
     )
 
 

@@ -211,13 +211,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _backup_files,
-    _backup_run,
-    _restore_run,
-    _secrets,
-    _worker_process,
-)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._backup import backup_files
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._backup import run as backup_run
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import secrets, worker_process
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._restore import run as restore_run
 
 
 class RestoreModule(AnsibleModule):  # type: ignore[misc]
@@ -228,22 +225,22 @@ class RestoreModule(AnsibleModule):  # type: ignore[misc]
         self.log(f"Invoked with directory={self.params['directory']} environments={names}")
 
 
-def _account(module: AnsibleModule) -> _worker_process.Account | None:
+def _account(module: AnsibleModule) -> worker_process.Account | None:
     user, group = module.params["user"], module.params["group"]
     try:
         gid = grp.getgrnam(group).gr_gid if group else None
-        return _backup_run.account_of(user, gid)
-    except (KeyError, _backup_files.BackupFailure):
+        return backup_run.account_of(user, gid)
+    except (KeyError, backup_files.BackupFailure):
         if module.check_mode:
             return None
-        raise _backup_files.BackupFailure(
+        raise backup_files.BackupFailure(
             f"the account {user} or its group {group or ''} does not exist"
         ) from None
 
 
-def _settings(module: AnsibleModule) -> _restore_run.Settings:
+def _settings(module: AnsibleModule) -> restore_run.Settings:
     params = module.params
-    settings = _restore_run.Settings(
+    settings = restore_run.Settings(
         directory=params["directory"],
         python=params["python"],
         account=_account(module),
@@ -256,12 +253,12 @@ def _settings(module: AnsibleModule) -> _restore_run.Settings:
     )
     if not settings.is_ready:
         if not module.check_mode:
-            raise _backup_files.BackupFailure(f"there is no Python with Trac at {settings.python}")
+            raise backup_files.BackupFailure(f"there is no Python with Trac at {settings.python}")
         module.warn("Only the checksums could be compared, because there is no Trac yet.")
     return settings
 
 
-def _result(outcome: _restore_run.Outcome, with_diff: bool) -> dict[str, t.Any]:
+def _result(outcome: restore_run.Outcome, with_diff: bool) -> dict[str, t.Any]:
     entries = []
     diff = []
     for report in outcome.reports:
@@ -297,21 +294,21 @@ def _hide(documents: t.Iterable[dict[str, t.Any]]) -> None:
     for document in documents:
         for key in ("database", "new_database"):
             if document.get(key):
-                document[key] = _secrets.shown(key, document[key])
+                document[key] = secrets.shown(key, document[key])
 
 
-def _restore(params: t.Mapping[str, t.Any], module: AnsibleModule) -> _restore_run.Outcome:
+def _restore(params: t.Mapping[str, t.Any], module: AnsibleModule) -> restore_run.Outcome:
     settings = _settings(module)
     if params["environments"] is None:
-        wanted = _restore_run.newest_of_all(settings.backup_directory)
+        wanted = restore_run.newest_of_all(settings.backup_directory)
     else:
-        wanted = [_restore_run.Wanted(**each) for each in params["environments"]]
+        wanted = [restore_run.Wanted(**each) for each in params["environments"]]
     known = {each["name"]: each for each in params["databases"] or []}
     for each in wanted:
         if each.name in known:
             each.database = each.database or known[each.name]["database"]
             each.new_database = known[each.name]["new_database"]
-    return _restore_run.restore(settings, wanted)
+    return restore_run.restore(settings, wanted)
 
 
 def main() -> None:
@@ -348,7 +345,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    redactor = _secrets.Redactor()
+    redactor = secrets.Redactor()
     params = copy.deepcopy(module.params)
     documents = params["environments"] or []
     for document in documents + (params["databases"] or []):
@@ -362,8 +359,8 @@ def main() -> None:
         module.fail_json(msg=f"environments: listed twice: {', '.join(twice)}")
     try:
         outcome = _restore(params, module)
-    except (OSError, _backup_files.BackupFailure, _worker_process.WorkerError) as e:
-        module.fail_json(msg=redactor.redact(_backup_run.words(e)))
+    except (OSError, backup_files.BackupFailure, worker_process.WorkerError) as e:
+        module.fail_json(msg=redactor.redact(backup_run.words(e)))
     for report in outcome.reports:
         for warning in report.warnings:
             module.warn(f"{report.name}: {warning}")

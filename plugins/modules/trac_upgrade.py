@@ -191,24 +191,24 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _old_processes,
-    _trac_upgrade_worker,
-    _upgrade_journal,
-    _worker_process,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import old_processes
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import worker_process
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core.worker_process import (
+    Account,
+    WorkerError,
 )
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._generations import (
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade import (
+    journal as upgrade_journal,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade import worker as upgrade_worker
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade.generations import (
     GenerationError,
     Generations,
 )
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade_journal import (
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade.journal import (
     Entry,
     Journal,
     JournalError,
-)
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._worker_process import (
-    Account,
-    WorkerError,
 )
 
 Result = t.Dict[str, t.Any]
@@ -235,7 +235,7 @@ class Upgrade:
     def take(self) -> Result:
         """Take the step."""
         state = self.params["state"]
-        journal = _upgrade_journal.read(self.path)
+        journal = upgrade_journal.read(self.path)
         if state in ("looked", "prepared"):
             return self._look(journal, make_room=state == "prepared" and not self.check_mode)
         if self.check_mode:
@@ -249,7 +249,7 @@ class Upgrade:
                     run=self.params["run"],
                     old=self.generations.home_of_current(),
                     new=self.generations.next(),
-                    ticks=_old_processes.started(),
+                    ticks=old_processes.started(),
                 )
             )
             return self._result()
@@ -280,7 +280,7 @@ class Upgrade:
         }
 
     def _write(self, journal: Journal) -> None:
-        _upgrade_journal.write(self.path, journal)
+        upgrade_journal.write(self.path, journal)
 
     # The steps
 
@@ -316,7 +316,7 @@ class Upgrade:
     def _copied(self, journal: Journal) -> None:
         accounts = self.params["accounts"] or [self.params["user"]]
         uids = {self._account(name).uid for name in accounts}
-        left = _old_processes.wait_until_gone(journal.ticks, uids, self.params["timeout"])
+        left = old_processes.wait_until_gone(journal.ticks, uids, self.params["timeout"])
         if left:
             raise UpgradeError(
                 f"Processes of Apache ({', '.join(map(str, left))}) still serve requests that "
@@ -363,7 +363,7 @@ class Upgrade:
         self._write(journal)
         # Those of a run that was killed, with the code that is about to go; they have no visitors.
         uids = {self._account(self.params["user"]).uid}
-        _old_processes.wait_until_gone(_old_processes.started(), uids, self.params["timeout"])
+        old_processes.wait_until_gone(old_processes.started(), uids, self.params["timeout"])
         if self.generations.current() == journal.new:
             self.generations.switch(journal.old, back_from=journal.new)
         failures: list[str] = []
@@ -388,7 +388,7 @@ class Upgrade:
             self.removed = self.generations.prune([journal.old, journal.new])
         else:
             self.removed = self.generations.remove(journal.new)
-        _upgrade_journal.remove(self.path)
+        upgrade_journal.remove(self.path)
 
     # What they are made of
 
@@ -434,7 +434,7 @@ class Upgrade:
         wrong: list[str] = [] if failures is None else failures
         working_on: list[str] = []
         account = self._account(self.params["user"])
-        for event in _worker_process.run(python, account, _trac_upgrade_worker, payload):
+        for event in worker_process.run(python, account, upgrade_worker, payload):
             kind = event["event"]
             if kind == "begin":
                 working_on.append(event["name"])
@@ -452,7 +452,7 @@ class Upgrade:
                     wrong.append(f"{event['name']}: the answer is not complete")
                 else:
                     said = [f"{event['name']}: {text}" for text in event.get("said", [])]
-                    self.warnings += map(_worker_process.printable, said)
+                    self.warnings += map(worker_process.printable, said)
                     yield event
             elif kind in ("no_trac", "failed", "broken"):
                 at = f" ({' and '.join(working_on)})" if working_on else ""

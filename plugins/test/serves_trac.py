@@ -10,7 +10,7 @@ from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._version_gate import judge
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache.version_gate import judge
 
 
 def serves_trac(version: Any) -> bool:

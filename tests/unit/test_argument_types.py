@@ -18,16 +18,18 @@ import yaml
 from ansible_collections.trac.mod_wsgi.plugins.filter import databases as database_filters
 from ansible_collections.trac.mod_wsgi.plugins.filter import inventory_problems as filters
 from ansible_collections.trac.mod_wsgi.plugins.filter import site_hardening, site_plan
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _arguments,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import arguments
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import environment_input
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import (
+    authentication as site_authentication,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import plan as plan_module
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import repository_spec
+from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import (
     _cron_schedule,
     _database_inventory,
-    _environment_input,
     _inventory,
-    _repositories,
     _restore_input,
-    _site_authentication,
-    _site_plan,
 )
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
@@ -110,7 +112,7 @@ SITE: Values = {
     "authentication": AUTHENTICATION,
     "extra_site_directories": ["/usr/lib/python3/dist-packages"],
 }
-DEFAULTS = {key: ENVIRONMENT[key] for key in (*_environment_input.DEFAULT_KEYS[:2], "priorities")}
+DEFAULTS = {key: ENVIRONMENT[key] for key in (*environment_input.DEFAULT_KEYS[:2], "priorities")}
 GIVEN: dict[str, list[Values]] = {
     "trac_apache": [{"trac_apache_hello_world_path": "/hello-world"}],
     "trac_backup": [
@@ -194,13 +196,13 @@ def role_problems(role: str, values: Values) -> list[str]:
 
 
 def _environments(values: Values) -> list[str]:
-    located = _repositories.located(
+    located = repository_spec.located(
         values["trac_environments_list"], values["trac_environments_repositories_dir"]
     )
     found = filters.environment_problems(
         located, values["trac_environments_defaults"], values["trac_environments_ignore"]
     )
-    return found or _repositories.problems_between(located, values["trac_environments_dir"])
+    return found or repository_spec.problems_between(located, values["trac_environments_dir"])
 
 
 def _sites(values: Values) -> list[str]:
@@ -214,7 +216,7 @@ def _sites(values: Values) -> list[str]:
         values["trac_site_environments"],
         values["trac_site_environments_dir"],
         values["trac_site_hello_world_path"],
-    ) + _site_authentication.provider_problems(
+    ) + site_authentication.provider_problems(
         values["trac_site_sites"],
         values["trac_site_users"],
         values["trac_site_ldap"],
@@ -226,7 +228,7 @@ def _sites(values: Values) -> list[str]:
             values["trac_site_sites"], values["trac_site_environments"], SETTINGS
         )
         for site in plan["sites"]:
-            ast.parse(_site_plan.wsgi_script("SETTINGS = {}\n", site))
+            ast.parse(plan_module.wsgi_script("SETTINGS = {}\n", site))
     return found
 
 
@@ -365,8 +367,8 @@ def test_a_role_looks_at_types_first(role: str) -> None:
 def test_what_is_taken_becomes_what_is_specified(
     value: object, option: dict[str, t.Any], taken: object
 ) -> None:
-    assert _arguments.problems("x", value, option) == []
-    assert _arguments.converted(value, option) == taken
+    assert arguments.problems("x", value, option) == []
+    assert arguments.converted(value, option) == taken
 
 
 @pytest.mark.parametrize(
@@ -420,7 +422,7 @@ def test_a_list_may_be_given_as_text_where_modules_take_it() -> None:
 
 
 def test_a_year_is_a_title() -> None:
-    options, problems = _environment_input.read_spec({"name": "a", "title": 2024})
+    options, problems = environment_input.read_spec({"name": "a", "title": 2024})
     assert problems == []
     assert options.options["project", "name"] == "2024"
 

@@ -27,13 +27,13 @@ from trac.db.api import parse_connection_uri
 
 from ansible_collections.trac.mod_wsgi.plugins.filter import inventory_problems as filters
 from ansible_collections.trac.mod_wsgi.plugins.filter.site_hardening import hardening_problems
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import environment_input
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import plan as site_plan
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import ini_edit
+from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import (
     _database_url,
-    _environment_input,
-    _ini_edit,
+    _hardening,
     _inventory,
-    _site_hardening,
-    _site_plan,
 )
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import SETTINGS
 
@@ -150,8 +150,8 @@ SITE = st.fixed_dictionaries(
 def virtual_hosts(
     site: dict[str, t.Any], headers: t.Mapping[str, str] | None = None
 ) -> list[tuple[str, list[str]]]:
-    plan = _site_plan.site_plan([site], ENVIRONMENTS, SETTINGS)
-    hardening = _site_hardening.site_hardening(
+    plan = site_plan.site_plan([site], ENVIRONMENTS, SETTINGS)
+    hardening = _hardening.site_hardening(
         plan["sites"],
         ENVIRONMENTS,
         {"headers": headers or {}, "rate_limits": {}, "robots": True, "found": {}},
@@ -163,7 +163,7 @@ def virtual_hosts(
         undefined=jinja2.StrictUndefined,
         autoescape=False,
     )
-    environment.filters["trac.mod_wsgi.apache_argument"] = _site_plan.apache_argument
+    environment.filters["trac.mod_wsgi.apache_argument"] = site_plan.apache_argument
     text = environment.get_template("000-trac.conf.j2").render(
         VARIABLES, __trac_site_plan=plan, __trac_site_hardening=hardening
     )
@@ -177,7 +177,7 @@ def test_sites_are_refused_by_name_or_served_as_they_are(site: dict[str, t.Any])
     assert all(problem.startswith("trac_sites[0]") for problem in problems), problems
     if problems:
         return
-    (full,) = _site_plan.site_plan([site], ENVIRONMENTS, SETTINGS)["sites"]
+    (full,) = site_plan.site_plan([site], ENVIRONMENTS, SETTINGS)["sites"]
     hosts = virtual_hosts(site)
     found = dict(hosts)
     assert (["/robots.txt", f"/srv/trac/sites/{site['name']}/robots.txt"]) in [
@@ -196,7 +196,7 @@ def test_sites_are_refused_by_name_or_served_as_they_are(site: dict[str, t.Any])
 
 def script_settings(site: dict[str, t.Any]) -> dict[str, t.Any]:
     """The settings in the script of a site, as Python reads them."""
-    script = _site_plan.wsgi_script(SOURCE, site)
+    script = site_plan.wsgi_script(SOURCE, site)
     # Nothing but the settings differs from the source.
     assert ast.dump(rest_of(script)) == ast.dump(rest_of(SOURCE))
     for statement in ast.parse(script).body:
@@ -221,7 +221,7 @@ def rest_of(source: str) -> ast.Module:
 @EXAMPLES
 @given(HOSTILE, HOSTILE, st.lists(HOSTILE, max_size=3))
 def test_whatever_reaches_the_script_is_text(one: str, two: str, more: list[str]) -> None:
-    (site,) = _site_plan.site_plan([{"name": "trac"}], ENVIRONMENTS, SETTINGS)["sites"]
+    (site,) = site_plan.site_plan([{"name": "trac"}], ENVIRONMENTS, SETTINGS)["sites"]
     found = script_settings(
         {**site, "environment_path": one, "egg_cache": two, "extra_site_directories": more}
     )
@@ -233,8 +233,8 @@ def test_whatever_reaches_the_script_is_text(one: str, two: str, more: list[str]
 def test_whatever_is_quoted_for_apache_is_one_argument(values: list[str]) -> None:
     quoted = []
     for value in values:
-        with contextlib.suppress(_site_plan.PlanError):
-            quoted.append((value, _site_plan.apache_argument(value)))
+        with contextlib.suppress(site_plan.PlanError):
+            quoted.append((value, site_plan.apache_argument(value)))
     refused = [value for value in values if value not in dict(quoted)]
     assert all(re.search(r"[\x00-\x1f\x7f]|\$\{", value) for value in refused)
     line = "Name " + " ".join(argument for _value, argument in quoted)
@@ -294,7 +294,7 @@ def test_environments_are_refused_by_name_or_made_as_they_are(
     assert all(problem.startswith("trac_environments[0]") for problem in problems), problems
     if problems:
         return
-    spec, _problems = _environment_input.read_spec(environment)
+    spec, _problems = environment_input.read_spec(environment)
     wanted = {name: value for name, value in spec.options.items() if value is not None}
     config = trac_ini(tmp_path, wanted)
     assert {name: config.get(*name) for name in wanted} == wanted
@@ -308,7 +308,7 @@ def test_environments_are_refused_by_name_or_made_as_they_are(
 
 def trac_ini(directory: pathlib.Path, options: dict[tuple[str, str], str]) -> Configuration:
     path = directory / "trac.ini"
-    path.write_text(_ini_edit.apply("", options), encoding="utf-8", newline="")
+    path.write_text(ini_edit.apply("", options), encoding="utf-8", newline="")
     return Configuration(str(path))
 
 

@@ -8,7 +8,7 @@ import typing as t
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.filter import inventory_problems as filters
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _inventory
+from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _inventory
 
 
 def environment(**keys: t.Any) -> list[dict[str, t.Any]]:

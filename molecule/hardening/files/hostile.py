@@ -8,7 +8,7 @@ import json
 import random
 import sys
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._site_plan import (
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._site.plan import (
     PlanError,
     apache_argument,
 )

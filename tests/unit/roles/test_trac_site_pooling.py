@@ -20,7 +20,7 @@ import weakref
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_plan
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import plan as site_plan
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins import site_settings
 
 FILES = pathlib.Path(__file__).parents[3] / "roles" / "trac_site" / "files"
@@ -138,9 +138,9 @@ class Site:
         """Run the script, as mod_wsgi does once for each site in an interpreter."""
         site = {"name": "a", "environment": "one", "pooling": self.pooling, "pool_size": self.size}
         site.update(preload=0, freeze=False, reuse=False)
-        (completed,) = _site_plan.site_plan([site], [{"name": "one"}], SETTINGS)["sites"]
+        (completed,) = site_plan.site_plan([site], [{"name": "one"}], SETTINGS)["sites"]
         names: dict[str, t.Any] = {}
-        exec(compile(_site_plan.wsgi_script(SOURCE, completed), "trac.wsgi", "exec"), names)
+        exec(compile(site_plan.wsgi_script(SOURCE, completed), "trac.wsgi", "exec"), names)
         return names["application"]
 
     def database(self, name: str, server: Server | None = None) -> t.Any:

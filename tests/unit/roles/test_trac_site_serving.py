@@ -16,7 +16,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_plan
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import plan as site_plan
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import SETTINGS
 
 pytest.importorskip("trac")
@@ -74,11 +74,11 @@ class Site:
             "hello_world_path": "",
         }
         there = [{"name": path.name} for path in self.environments.iterdir()]
-        plan = _site_plan.site_plan([{"name": "a", **options}], there, settings)
+        plan = site_plan.site_plan([{"name": "a", **options}], there, settings)
         script = pathlib.Path(plan["sites"][0]["script_path"])
         script.parent.mkdir(parents=True, exist_ok=True)
         source = (FILES / "trac.wsgi").read_text(encoding="utf-8")
-        script.write_text(_site_plan.wsgi_script(source, plan["sites"][0]), encoding="utf-8")
+        script.write_text(site_plan.wsgi_script(source, plan["sites"][0]), encoding="utf-8")
         for file in FILES.glob("trac_*.py"):
             shutil.copy(file, script.parent)
         return script

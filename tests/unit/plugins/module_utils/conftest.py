@@ -14,9 +14,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _environment_input,
-    _trac_worker,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import environment_input
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
+    worker as environment_worker,
 )
 
 
@@ -31,16 +31,16 @@ class Project:
         self, check: bool = False, defaults: dict[str, t.Any] | None = None, **keys: t.Any
     ) -> dict[str, t.Any]:
         """Run the worker in this process; returns the report."""
-        specs, problems = _environment_input.read_specs([{"name": "project", **keys}], defaults)
+        specs, problems = environment_input.read_specs([{"name": "project", **keys}], defaults)
         assert problems == []
         payload = {
             "directory": str(self.directory),
             "check": check,
             "environments": [spec.to_json() for spec in specs],
         }
-        umask = os.umask(_trac_worker.UMASK)
+        umask = os.umask(environment_worker.UMASK)
         try:
-            events = list(_trac_worker.run(payload))
+            events = list(environment_worker.run(payload))
         finally:
             os.umask(umask)
         assert events[-1] == {"event": "end"}

@@ -21,10 +21,10 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _doctor_files,
-    _trac_preflight,
-    _trac_restore,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import files as doctor_files
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._restore import worker as restore_worker
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade import (
+    preflight as upgrade_preflight,
 )
 from ansible_collections.trac.mod_wsgi.plugins.modules import trac_backup, trac_restore
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
@@ -196,7 +196,7 @@ def restore_killed(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(*place, killed)
-        events = list(_trac_restore.run(restore_payload(station, name, file)))
+        events = list(restore_worker.run(restore_payload(station, name, file)))
     assert "ended with" in events[0]["report"]["failure"]
 
 
@@ -208,11 +208,11 @@ def assert_named(station: BackupHost, name: str) -> None:
         failure = station.host.one(document, check=check)["failure"]
         assert "was killed while it replaced" in failure
         assert "restore it once more" in failure
-    (found,) = _doctor_files.check_restored(str(station.directory / name))
+    (found,) = doctor_files.check_restored(str(station.directory / name))
     assert found.status == "failed"
     assert "broken off while it replaced it" in found.seen
     payload = {"directory": str(station.directory), "live_plugins": None, "plugins": None}
-    looks = [event for event in _trac_preflight.look(payload) if event.get("name") == name]
+    looks = [event for event in upgrade_preflight.look(payload) if event.get("name") == name]
     if (station.directory / name).exists():
         assert "was killed while it replaced" in looks[-1]["failure"]
     assert station.host.snapshot() == before
@@ -221,4 +221,4 @@ def assert_named(station: BackupHost, name: str) -> None:
 def assert_not_named(station: BackupHost, name: str) -> None:
     """All is well."""
     assert station.host.hidden() == []
-    assert _doctor_files.check_restored(str(station.directory / name)) == []
+    assert doctor_files.check_restored(str(station.directory / name)) == []

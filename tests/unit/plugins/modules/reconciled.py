@@ -22,10 +22,10 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _environment_input,
-    _trac_worker,
-    _worker_process,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import worker_process
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import environment_input
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
+    worker as environment_worker,
 )
 from ansible_collections.trac.mod_wsgi.plugins.modules import trac_environments
 
@@ -55,7 +55,7 @@ def unpack(series: str, directory: pathlib.Path) -> pathlib.Path:
 
 
 def specs(documents: list[Document], defaults: Document | None = None) -> list[Document]:
-    read, problems = _environment_input.read_specs(documents, defaults)
+    read, problems = environment_input.read_specs(documents, defaults)
     assert problems == []
     return [spec.to_json() for spec in read]
 
@@ -82,9 +82,9 @@ class Host:
         """Reconcile in this process; returns the reports by name."""
         payload = self.payload([], check)
         payload["environments"] = specs(list(documents), defaults)
-        umask = os.umask(_trac_worker.UMASK)
+        umask = os.umask(environment_worker.UMASK)
         try:
-            events = list(_trac_worker.run(payload))
+            events = list(environment_worker.run(payload))
         finally:
             os.umask(umask)
         assert events[-1] == {"event": "end"}
@@ -141,13 +141,13 @@ class Child:
 
     def __init__(self, payload: Document) -> None:
         self.process = subprocess.Popen(
-            _worker_process.command(sys.executable),
+            worker_process.command(sys.executable),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
         assert self.process.stdin
-        self.process.stdin.write(_worker_process.request(_trac_worker, payload))
+        self.process.stdin.write(worker_process.request(environment_worker, payload))
         self.process.stdin.close()
 
     def events(self) -> t.Iterator[Document]:

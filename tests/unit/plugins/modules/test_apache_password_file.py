@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _apache_password_file as logic
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import password_file as logic
 from ansible_collections.trac.mod_wsgi.plugins.modules.apache_password_file import PasswordFile
 
 HTPASSWD = logic.find_htpasswd() or ""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_reload import (
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache.reload import (
     accepting_children,
     is_apache,
     outdated,

@@ -14,9 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _apache_transaction as logic,
-)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import transaction as logic
 from ansible_collections.trac.mod_wsgi.plugins.modules import apache_transaction
 from ansible_collections.trac.mod_wsgi.plugins.modules.apache_transaction import (
     Transaction,

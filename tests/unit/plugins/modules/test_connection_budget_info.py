@@ -17,7 +17,7 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _worker_process
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import worker_process
 from ansible_collections.trac.mod_wsgi.plugins.modules import connection_budget_info
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -86,7 +86,7 @@ def test_what_the_server_says_is_compared(
         {"event": "server", "max_connections": 17, **answer},
         {"event": "end"},
     ]
-    monkeypatch.setattr(_worker_process, "run", lambda *_arguments: iter(events))
+    monkeypatch.setattr(worker_process, "run", lambda *_arguments: iter(events))
     result = run(capsys, directory)
     assert (result["servers"][0]["available"], result["servers"][0]["enough"]) == (14, False)
     assert "can run out of connections" in result["warnings"][0]

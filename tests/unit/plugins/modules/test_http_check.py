@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._http_check import (
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache.http_check import (
     Check,
     Result,
     has_phrase,

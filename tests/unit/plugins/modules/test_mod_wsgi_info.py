@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache_host import (
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache.host import (
     Endpoint,
     Listener,
     Mapping,

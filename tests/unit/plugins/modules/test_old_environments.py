@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _old_attachments
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._copies import old_attachments
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.ages import environment, schema
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.ages.look import (
     OBJECTS,
@@ -207,7 +207,7 @@ def test_attachments_that_trac_could_not_move_are_refused(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = make(host, "0.12", "sqlite")
-    monkeypatch.setattr(_old_attachments, "_device", str)
+    monkeypatch.setattr(old_attachments, "_device", str)
     for check in (True, False):
         failure = host.one({"name": old.name}, check=check)["failure"]
         assert f"{old.path}/attachments is on another file system" in failure

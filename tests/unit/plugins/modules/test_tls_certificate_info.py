@@ -11,7 +11,7 @@ import typing as t
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _site_tls
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import tls as site_tls
 from ansible_collections.trac.mod_wsgi.plugins.modules import tls_certificate_info
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins import certificates
 
@@ -23,7 +23,7 @@ def run(
     sites: list[dict[str, t.Any]], capsys: pytest.CaptureFixture[str]
 ) -> tuple[dict[str, t.Any], str]:
     """The module's result for what the role hands to it, and all of its words."""
-    parameters = {"certificates": _site_tls.certificates(sites, "/etc/ssl/trac")}
+    parameters = {"certificates": site_tls.certificates(sites, "/etc/ssl/trac")}
     with patch_module_args(parameters), pytest.raises(SystemExit):
         tls_certificate_info.main()
     text = capsys.readouterr().out

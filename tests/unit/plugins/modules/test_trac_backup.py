@@ -20,12 +20,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _backup_files,
-    _backup_run,
-    _trac_backup,
-    _worker_process,
-)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._backup import backup_files
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._backup import run as backup_run
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._backup import worker as backup_worker
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import worker_process
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.backed_up import (
     PHOTO,
     BackupHost,
@@ -236,16 +234,16 @@ def test_the_room_is_looked_at_before(station: BackupHost, monkeypatch: pytest.M
     assert "only 999 are free" in result["failures"]["project"]
     assert station.files() == []
     payload = {"directory": str(station.directory), "check": False}
-    run = _trac_backup._Backup(payload, str(station.staging))
+    run = backup_worker._Backup(payload, str(station.staging))
     assert "are free there" in run.back_up("project")["failure"]
 
 
 def test_what_changes_the_archive_on_its_way_is_noticed(
     station: BackupHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = _backup_files.Writer.write
+    write = backup_files.Writer.write
     monkeypatch.setattr(
-        _backup_files.Writer, "write", lambda self, data: write(self, data[:-1] + b"x")
+        backup_files.Writer, "write", lambda self, data: write(self, data[:-1] + b"x")
     )
     assert "not what was sent" in station.back_up()["failures"]["project"]
     assert station.files() == []
@@ -283,7 +281,7 @@ def say_instead(patch: pytest.MonkeyPatch, said: bytes) -> None:
     """Have the worker say this, whatever it is asked for: a plugin could."""
     source = f"def serve(payload, output):\n    output.buffer.write({said!r})\n"
     document = {"modules": [["evil.evil", source]], "payload": {}}
-    patch.setattr(_worker_process, "request", lambda *_: json.dumps(document).encode())
+    patch.setattr(worker_process, "request", lambda *_: json.dumps(document).encode())
 
 
 DATA = b"an archive" * 100
@@ -366,9 +364,9 @@ def test_an_answer_that_cannot_be_understood_ends_the_run_with_words(
 def test_a_file_that_does_not_stop_changing_fails_the_environment(
     station: BackupHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_archive
+    from ansible_collections.trac.mod_wsgi.plugins.module_utils._copies import hot_copy
 
-    digest = _trac_archive._digest
+    digest = hot_copy._digest
     busy = station.directory / "project" / "files" / "busy"
     busy.write_text("0")
 
@@ -377,8 +375,8 @@ def test_a_file_that_does_not_stop_changing_fails_the_environment(
             busy.write_text(str(int(busy.read_text()) + 1))
         return digest(path, size)
 
-    monkeypatch.setattr(_trac_archive, "_digest", change)
-    run = _trac_backup._Backup(
+    monkeypatch.setattr(hot_copy, "_digest", change)
+    run = backup_worker._Backup(
         {"directory": str(station.directory), "check": False}, str(station.staging)
     )
     assert "does not stop changing" in run.back_up("project")["failure"]
@@ -388,7 +386,7 @@ def test_a_file_that_does_not_stop_changing_fails_the_environment(
 def test_two_runs_at_once_wait_for_each_other(
     station: BackupHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_backup_run, "LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr(backup_run, "LOCK_TIMEOUT", 0.1)
     descriptor = os.open(station.backups, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
@@ -450,13 +448,13 @@ def test_a_killed_run_is_made_good_by_the_next(station: BackupHost, where: str) 
 def test_the_account_is_not_told_where_the_backups_are(
     station: BackupHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = _worker_process.request
+    request = worker_process.request
 
     def checked(modules: t.Any, payload: t.Any) -> bytes:
         assert str(station.backups) not in json.dumps(payload)
         return request(modules, payload)
 
-    monkeypatch.setattr(_worker_process, "request", checked)
+    monkeypatch.setattr(worker_process, "request", checked)
     assert "failed" not in station.back_up()
 
 

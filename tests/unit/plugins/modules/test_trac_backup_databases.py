@@ -15,11 +15,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _trac_database,
-    _trac_dump,
-    _trac_restore,
-)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._copies import database_dump
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._restore import worker as restore_worker
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import database as trac_database
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.backed_up import (
     BackupHost,
     assert_named,
@@ -104,7 +102,7 @@ def contents(path: pathlib.Path) -> dict[str, list[t.Any]]:
     from trac.env import Environment
 
     environment = Environment(str(path))
-    with _trac_database.connected(environment) as connection:
+    with trac_database.connected(environment) as connection:
         tables = [name for name in connection.get_table_names() if not name.startswith("sqlite_")]
         found = all_rows(connection, tables)
     environment.shutdown()
@@ -177,7 +175,7 @@ def test_tables_without_a_directory_are_not_touched_and_kept_when_told(
     (kept,) = served.kept()
     assert result["environments"][0]["kept"] == str(kept)
     (dump,) = kept.glob("db/*-db-backup.sql*")
-    with _trac_dump._read(str(dump)) as file:
+    with database_dump._read(str(dump)) as file:
         assert b"Written later" in file.read()
 
 
@@ -191,7 +189,7 @@ def test_what_is_overwritten_is_kept(served: BackupHost, database: Database) -> 
     assert contents(served.directory / "server") == rows
     (kept,) = served.kept()
     (dump,) = kept.glob("db/*-db-backup.sql*")
-    with _trac_dump._read(str(dump)) as file:
+    with database_dump._read(str(dump)) as file:
         assert b"Written later" in file.read()
 
 
@@ -216,7 +214,7 @@ def test_a_run_that_is_killed_between_database_and_files_is_named(
     rows, files = contents(path), tree(path)
     change(database)
     (path / "htdocs" / "later").write_text("later")
-    restore_killed(served, "server", file, (_trac_restore._Place, "publish"))
+    restore_killed(served, "server", file, (restore_worker._Place, "publish"))
     assert contents(path) == rows
     assert (path / "htdocs" / "later").exists()
     assert_named(served, "server")
@@ -297,7 +295,7 @@ def test_sqlite_replaces_what_a_server_holds(plugged: BackupHost, database: Data
     dumps = [path for copy in plugged.kept() for path in copy.glob("db/*-db-backup.sql*")]
     texts = []
     for path in dumps:
-        with _trac_dump._read(str(path)) as file:
+        with database_dump._read(str(path)) as file:
             texts.append(file.read())
     assert any(b"Written later" in text for text in texts)
 
@@ -339,14 +337,14 @@ def test_a_move_that_fails_puts_back_what_was_there(
 
 def _spoil(station: BackupHost, archive: pathlib.Path) -> None:
     """Put a plugin into the backup that makes its table in the SQL of SQLite."""
-    from ansible_collections.trac.mod_wsgi.plugins.module_utils import _tar_environment
+    from ansible_collections.trac.mod_wsgi.plugins.module_utils._copies import tar_environment
 
     place = station.directory.parent / "spoiled"
     with archive.open("rb") as file:
-        _tar_environment.unpack(file, "project", str(place), 1 << 30)
+        tar_environment.unpack(file, "project", str(place), 1 << 30)
     (place / "plugins" / "of_sqlite.py").write_text(PLUGIN_OF_SQLITE)
     archive.unlink()
-    packed = _tar_environment.pack(str(place), "project", str(archive))
+    packed = tar_environment.pack(str(place), "project", str(archive))
     station.rewrite(str(archive), bytes=packed.bytes)
 
 
@@ -367,12 +365,12 @@ def test_attachments_wait_while_a_dump_is_made(served: BackupHost, database: Dat
         pytest.skip("how long MySQL waits is set for the server")
     assert served.directory.exists()
     insert = "INSERT INTO attachment (type, id, filename) VALUES ('ticket', '1', 'late')"
-    with database.environment() as environment, _trac_database.connected(
+    with database.environment() as environment, trac_database.connected(
         environment
-    ) as connection, _trac_dump.attachments_held(connection, "postgres") as moment:
+    ) as connection, database_dump.attachments_held(connection, "postgres") as moment:
         assert moment
         database.execute("UPDATE ticket SET summary='meanwhile'")
-        rows = _trac_database.row_counts(connection)
+        rows = trac_database.row_counts(connection)
         with pytest.raises(Exception, match="lock timeout"):
             _impatient(database, insert)
     assert rows["attachment"] == 1
@@ -381,7 +379,7 @@ def test_attachments_wait_while_a_dump_is_made(served: BackupHost, database: Dat
 
 
 def _impatient(database: Database, statement: str) -> None:
-    with database.environment() as environment, _trac_database.connected(environment) as connection:
+    with database.environment() as environment, trac_database.connected(environment) as connection:
         cursor = connection.cursor()
         cursor.execute("SET lock_timeout = '200ms'")
         cursor.execute(statement)

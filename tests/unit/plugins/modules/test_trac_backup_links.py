@@ -17,18 +17,16 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _environment_links,
-    _tar_environment,
-    _trac_archive,
-    _trac_backup,
-    _trac_open,
-    _trac_preflight,
-    _trac_upgrade_worker,
-)
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._environment_spec import (
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._backup import worker as backup_worker
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._copies import hot_copy, tar_environment
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import environment_links, opening
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac.environment_spec import (
     EnvironmentFailure,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade import (
+    preflight as upgrade_preflight,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade import worker as upgrade_worker
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.backed_up import (
     PHOTO,
     BackupHost,
@@ -159,7 +157,9 @@ def test_a_link_that_cannot_be_followed_fails_its_environment_by_name(
             assert words in created.one(document, check=check)["failure"]
         assert (host.directory / name / "VERSION").exists()
     payload = {"directory": str(host.directory), "live_plugins": None, "plugins": None}
-    seen = {each["name"]: each for each in _trac_preflight.look(payload) if each["event"] == "seen"}
+    seen = {
+        each["name"]: each for each in upgrade_preflight.look(payload) if each["event"] == "seen"
+    }
     assert seen.pop("project")["failure"] is None
     assert all(said[name][1] in each["failure"] for name, each in seen.items())
 
@@ -261,12 +261,12 @@ def test_an_upgrade_that_is_undone_leaves_what_links_lead_to(
         "plugins": None,
     }
     flag = str(tmp_path / "flag")
-    (done,) = [e for e in _trac_upgrade_worker.run(payload, flag) if e["event"] == "done"]
+    (done,) = [e for e in upgrade_worker.run(payload, flag) if e["event"] == "done"]
     assert done["failure"] is None
     content = state(tmp_path / "elsewhere-files"), state(tmp_path / "elsewhere-db")
     copies = {"project": {"copy": done["copy"], "rows": done["rows"]}}
     payload = {**payload, "work": "restore", "copies": copies}
-    (done,) = [e for e in _trac_upgrade_worker.run(payload, flag) if e["event"] == "done"]
+    (done,) = [e for e in upgrade_worker.run(payload, flag) if e["event"] == "done"]
     assert done["failure"] is None
     assert (tree(environment), dump(environment / "db" / "trac.db")) == before
     assert content == (state(tmp_path / "elsewhere-files"), state(tmp_path / "elsewhere-db"))
@@ -275,7 +275,7 @@ def test_an_upgrade_that_is_undone_leaves_what_links_lead_to(
 def in_process(station: BackupHost) -> dict[str, t.Any]:
     """What the worker says of a backup."""
     payload = {"directory": str(station.directory), "check": False}
-    return _trac_backup._Backup(payload, str(station.staging)).back_up("project")
+    return backup_worker._Backup(payload, str(station.staging)).back_up("project")
 
 
 def put(station: BackupHost, archive: dict[str, t.Any]) -> None:
@@ -301,9 +301,9 @@ def test_a_bare_link_in_a_backup_of_an_earlier_version_is_named(
     environment = station.directory / "project"
     elsewhere = tmp_path / "elsewhere"
     link(environment / "files", elsewhere)
-    monkeypatch.setattr(_environment_links, "led", lambda *_: ("kept", str(elsewhere)))
+    monkeypatch.setattr(environment_links, "led", lambda *_: ("kept", str(elsewhere)))
     # What that version did not look at.
-    monkeypatch.setattr(_trac_backup, "_check_attachments", lambda *_: None)
+    monkeypatch.setattr(backup_worker, "_check_attachments", lambda *_: None)
     put(station, in_process(station)["archive"])
     monkeypatch.undo()
     shutil.rmtree(environment)
@@ -372,19 +372,19 @@ def test_a_backup_without_a_file_that_there_is_is_none(
     station: BackupHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:  # the copy lacks it
-        copy_file = _trac_archive._copy_file
+        copy_file = hot_copy._copy_file
 
         def forgetful(source: str, target: str, grows: bool) -> None:
             if not source.endswith(".bin"):
                 copy_file(source, target, grows)
 
-        patch.setattr(_trac_archive, "_copy_file", forgetful)
+        patch.setattr(hot_copy, "_copy_file", forgetful)
         assert "the copy lacks 1 attachments: ticket 1: größe.bin" in in_process(station)["failure"]
         archive = str(station.archive)
-        environment = _trac_open.environment_class()(str(station.directory / "project"))
-        with _trac_open.opened(environment), pytest.raises(EnvironmentFailure, match="lacks 1"):
-            _trac_archive.hot_copy(environment, "project", archive)
-    member = _tar_environment._member  # the archive lacks it
+        environment = opening.environment_class()(str(station.directory / "project"))
+        with opening.opened(environment), pytest.raises(EnvironmentFailure, match="lacks 1"):
+            hot_copy.hot_copy(environment, "project", archive)
+    member = tar_environment._member  # the archive lacks it
 
     def linked(tar: tarfile.TarFile, path: str, name: str) -> tarfile.TarInfo:
         made = member(tar, path, name)
@@ -392,6 +392,6 @@ def test_a_backup_without_a_file_that_there_is_is_none(
             made.type, made.linkname, made.size = tarfile.SYMTYPE, "/elsewhere", 0
         return made
 
-    monkeypatch.setattr(_tar_environment, "_member", linked)
+    monkeypatch.setattr(tar_environment, "_member", linked)
     failure = in_process(station)["failure"]
     assert "the archive lacks 1 of 1 attachments: ticket 1: größe.bin" in failure

@@ -18,12 +18,12 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _mysql_load,
-    _postgres_dump,
-    _trac_database,
-    _trac_dump,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._copies import (
+    database_dump,
+    mysql_load,
+    postgres_dump,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import database as trac_database
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.backed_up import (
     BackupHost,
     restore_killed,
@@ -182,7 +182,7 @@ def test_what_trac_itself_dumps_is_loaded(
         assert "DEFINER=`admin`" in pathlib.Path(path).read_text(encoding="utf-8")
         change(database)
         database.execute("DROP VIEW summaries")
-        said = _trac_dump.load(environment, path, {"ticket": 1, "summaries": 1})
+        said = database_dump.load(environment, path, {"ticket": 1, "summaries": 1})
     assert any("the view summaries belonged to admin@" in text for text in said)
     assert rows(database) == before
     assert_objects_work(database)
@@ -274,9 +274,9 @@ def test_a_load_that_is_killed_leaves_the_database_as_it_was(
     wanted = contents(path)
     change(database)
     before = contents(path)
-    places: list[tuple[object, str]] = [(_postgres_dump, "_check_of_rows")]
+    places: list[tuple[object, str]] = [(postgres_dump, "_check_of_rows")]
     if is_mysql(database):
-        load = _mysql_load._Load
+        load = mysql_load._Load
         places = [(load, "_make"), (load, "_compare"), (load, "exchange"), (load, "complete")]
     for place in places:
         restore_killed(served, "server", file, place)
@@ -286,10 +286,10 @@ def test_a_load_that_is_killed_leaves_the_database_as_it_was(
         assert held == (wanted if done else before)
     if is_mysql(database):
         assert any(name.startswith("_trac_restore_") for name in database.tables())
-    with database.environment() as environment, _trac_database.connected(
+    with database.environment() as environment, trac_database.connected(
         environment
     ) as connection:  # backups do not count what is left
-        assert set(_trac_database.row_counts(connection)) == set(wanted)
+        assert set(trac_database.row_counts(connection)) == set(wanted)
     assert "failed" not in served.restore("server", overwrite=True)
     assert contents(path) == wanted  # and no other tables
 

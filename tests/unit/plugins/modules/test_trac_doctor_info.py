@@ -19,12 +19,10 @@ import typing as t
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _doctor_system,
-    _trac_database,
-    _trac_open,
-    _trac_reports,
-)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._copies import reports as copies_reports
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import system as doctor_system
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import database as trac_database
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import opening
 from ansible_collections.trac.mod_wsgi.plugins.modules import trac_doctor_info
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import PROJECT, Host
 
@@ -413,11 +411,11 @@ def test_a_report_changes_nothing_and_ends(created: Host) -> None:
         " (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT sum(x) FROM n')"
     )
     path = created.directory / "project"
-    with _trac_open.opened(_trac_open.environment_class()(str(path))) as environment:
+    with opening.opened(opening.environment_class()(str(path))) as environment:
         # What only takes its time is no fault.
-        assert _trac_reports.failing(environment, each=1) == []
-        with _trac_database.connected(environment) as connection:
-            runner = _trac_reports._SQLite(connection, 1)
+        assert copies_reports.failing(environment, each=1) == []
+        with trac_database.connected(environment) as connection:
+            runner = copies_reports._SQLite(connection, 1)
             with pytest.raises(Exception, match="readonly"):
                 runner.run("UPDATE ticket SET summary=''", [])
 
@@ -457,7 +455,7 @@ def test_a_fault_of_the_doctor_hides_nothing(
     def crash(*_arguments: object) -> None:
         raise RuntimeError("no more")
 
-    monkeypatch.setattr(_doctor_system, "envvars", crash)
+    monkeypatch.setattr(doctor_system, "envvars", crash)
     found = doctor(checks=["database", "locale", "disk_space", "site_answers"])
     assert found["database"]["status"] == "ok"
     assert "RuntimeError: no more" in found["disk_space"]["results"][0]["seen"]

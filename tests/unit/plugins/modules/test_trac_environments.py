@@ -12,7 +12,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_ini, _trac_reconcile
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
+    reconcile as environment_reconcile,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import ini as trac_ini
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
     PROJECT,
     Document,
@@ -294,13 +297,13 @@ def test_a_file_that_somebody_else_changes_meanwhile_is_left_alone(
     created: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = created.ini_path()
-    real = _trac_ini.check_options
+    real = trac_ini.check_options
 
     def slow(*arguments: t.Any) -> None:
         path.write_text(path.read_text() + "# saved meanwhile\n")
         real(*arguments)
 
-    monkeypatch.setattr(_trac_reconcile, "check_options", slow)
+    monkeypatch.setattr(environment_reconcile, "check_options", slow)
     report = created.one(PROJECT | {"title": "Renamed"})
     assert "changed by somebody else" in report["failure"]
     assert path.read_text().endswith("# saved meanwhile\n")

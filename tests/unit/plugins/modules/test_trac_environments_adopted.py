@@ -16,7 +16,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _ini_edit
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import ini_edit
 from ansible_collections.trac.mod_wsgi.tests.fixtures.environments import compare
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins import hot_journal
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
@@ -134,7 +134,7 @@ def options(path: pathlib.Path) -> dict[str, str]:
     text = (path / "conf" / "trac.ini").read_text(encoding="utf-8")
     return {
         f"{section} {option}": value
-        for section, values in _ini_edit.parse(text).items()
+        for section, values in ini_edit.parse(text).items()
         for option, value in values.items()
     }
 
@@ -464,17 +464,17 @@ def test_a_journal_that_names_another_file_is_refused(
 def test_an_original_that_is_in_use_is_not_copied(
     module: Module, before: pathlib.Path, host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ansible_collections.trac.mod_wsgi.plugins.module_utils import _adoption_copy
+    from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import adoption_copy
 
     source = unpack("1.4", before)
-    fill = _adoption_copy.fill
+    fill = adoption_copy.fill
 
     def busy(*arguments: t.Any) -> None:
         fill(*arguments)
         with sqlite3.connect(source / "db" / "trac.db") as db:
             db.execute("INSERT INTO ticket (summary) VALUES ('Late')")
 
-    monkeypatch.setattr(_adoption_copy, "fill", busy)
+    monkeypatch.setattr(adoption_copy, "fill", busy)
     result = module({"name": "mine", "adopt_from": str(source)})
     assert "was written to while it was copied" in result["msg"]
     assert "db/trac.db" in result["msg"]

@@ -17,12 +17,16 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _preview_room,
-    _trac_archive,
-    _trac_reconcile,
-    _trac_remove,
-    _trac_upgrade,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._copies import (
+    hot_copy as copies_hot_copy,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._copies import upgrade as copies_upgrade
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import preview_room
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
+    reconcile as environment_reconcile,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
+    remove as environment_remove,
 )
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
     PROJECT,
@@ -180,14 +184,14 @@ def test_nothing_is_removed_when_rows_are_missing(
 def test_a_ticket_that_is_written_meanwhile_stops_the_removal(
     used: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hot_copy = _trac_archive.hot_copy
+    hot_copy = copies_hot_copy.hot_copy
 
     def busy(*arguments: t.Any) -> t.Any:
         copy = hot_copy(*arguments)
         used.execute("INSERT INTO ticket (summary) VALUES ('Late')")
         return copy
 
-    monkeypatch.setattr(_trac_archive, "hot_copy", busy)
+    monkeypatch.setattr(copies_hot_copy, "hot_copy", busy)
     report = used.one(ABSENT)
     assert "somebody worked in it" in report["failure"]
     assert report["archive"] in report["failure"]
@@ -231,7 +235,7 @@ def test_a_log_that_grows_does_not_stop_the_removal(
 
 def test_nobody_can_write_while_it_is_copied(used: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     failures: list[str] = []
-    copy_sqlite = _trac_archive._copy_sqlite
+    copy_sqlite = copies_hot_copy._copy_sqlite
 
     def attempt() -> None:
         with contextlib.closing(
@@ -251,7 +255,7 @@ def test_nobody_can_write_while_it_is_copied(used: Host, monkeypatch: pytest.Mon
             raise AssertionError(failures)
         return copy_sqlite(*arguments)
 
-    monkeypatch.setattr(_trac_archive, "_copy_sqlite", copying)
+    monkeypatch.setattr(copies_hot_copy, "_copy_sqlite", copying)
     assert used.one(ABSENT)["failure"] is None
 
 
@@ -269,7 +273,7 @@ def test_a_removal_that_is_killed_is_finished_by_the_next_run(
 
     places: dict[str, tuple[t.Any, str]] = {
         "copied": (os, "sync"),
-        "renamed": (_trac_remove, "_destroy"),
+        "renamed": (environment_remove, "_destroy"),
         "removed": (shutil, "rmtree"),
     }
     monkeypatch.setattr(*places[step], die if step != "renamed" else lambda *_a: die())
@@ -433,9 +437,9 @@ def test_what_cannot_be_predicted_before_the_upgrade_is_said(
     def plan(*dummy: object) -> list[t.Any]:
         raise sqlite3.OperationalError("no such table: permission")
 
-    aspect = _trac_reconcile.Aspect(plan)
-    monkeypatch.setattr(_trac_reconcile, "ASPECTS", (aspect,))
-    monkeypatch.setattr(_preview_room, "_GROWTH", 1 << 40)
+    aspect = environment_reconcile.Aspect(plan)
+    monkeypatch.setattr(environment_reconcile, "ASPECTS", (aspect,))
+    monkeypatch.setattr(preview_room, "_GROWTH", 1 << 40)
     report = outdated.one(PROJECT, check=True)
     assert report["failure"] is None
     assert "cannot be predicted: there is no room in " in report["warnings"][0]
@@ -446,8 +450,8 @@ def test_what_cannot_be_predicted_before_the_upgrade_is_said(
 def test_an_upgrade_that_never_ends_is_given_up(
     outdated: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nothing = _trac_upgrade.Outcome([], [], {}, {})
-    monkeypatch.setattr(_trac_upgrade, "upgrade", lambda _path: nothing)
+    nothing = copies_upgrade.Outcome([], [], {}, {})
+    monkeypatch.setattr(copies_upgrade, "upgrade", lambda _path: nothing)
     for check in (True, False):
         assert "even after the upgrade" in outdated.one(PROJECT, check=check)["failure"]
 

@@ -20,14 +20,16 @@ from urllib.parse import quote
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _trac_database,
-    _trac_dump,
-    _trac_processes,
-    _trac_reconcile,
-    _trac_remove,
-    _trac_upgrade_worker,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._copies import database_dump
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import processes
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
+    reconcile as environment_reconcile,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
+    remove as environment_remove,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import database as trac_database
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade import worker as upgrade_worker
 from ansible_collections.trac.mod_wsgi.tests.fixtures.environments import compare
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
     PROJECT,
@@ -55,23 +57,24 @@ class Database:
 
     @contextlib.contextmanager
     def environment(self) -> t.Iterator[t.Any]:
-        from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_ini, _trac_open
+        from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import ini as trac_ini
+        from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import opening
 
-        parser = _trac_ini.proposal(str(self.place), {("trac", "database"): self.uri})
-        proposed = _trac_open.environment_class()(str(self.place), parser, new=True)
-        with _trac_open.opened(proposed) as environment:
+        parser = trac_ini.proposal(str(self.place), {("trac", "database"): self.uri})
+        proposed = opening.environment_class()(str(self.place), parser, new=True)
+        with opening.opened(proposed) as environment:
             yield environment
 
     def empty(self) -> None:
         with self.environment() as environment:
-            _trac_database.destroy(environment)
+            trac_database.destroy(environment)
 
     def tables(self) -> list[str]:
-        with self.environment() as environment, _trac_database.connected(environment) as connection:
+        with self.environment() as environment, trac_database.connected(environment) as connection:
             return sorted(connection.get_table_names())
 
     def execute(self, statement: str) -> list[t.Any]:
-        with self.environment() as environment, _trac_database.connected(environment) as connection:
+        with self.environment() as environment, trac_database.connected(environment) as connection:
             cursor = connection.cursor()
             cursor.execute(statement)
             rows = cursor.fetchall() if statement.startswith("SELECT") else []
@@ -211,7 +214,7 @@ def test_a_creation_that_fails_leaves_nothing(
     def fail(*dummy: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(_trac_reconcile, "_set_modes", fail)
+    monkeypatch.setattr(environment_reconcile, "_set_modes", fail)
     assert host.one(document(database))["failure"] == "RuntimeError: broken"
     assert database.tables() == []
     assert os.listdir(host.directory) == []
@@ -222,7 +225,7 @@ def test_a_killed_removal_is_finished_by_the_next_run(
     host: Host, database: Database, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     assert host.one(document(database))["created"]
-    place: tuple[t.Any, str] = (_trac_remove, "_destroy")
+    place: tuple[t.Any, str] = (environment_remove, "_destroy")
     if step == "destroyed":
         place = (shutil, "rmtree")
     real = getattr(*place)
@@ -257,7 +260,7 @@ def test_nothing_is_removed_when_the_dump_is_cut_off(
     host: Host, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert host.one(document(database))["created"]
-    check = _trac_dump._check
+    check = database_dump._check
 
     def cut(name: str, tables: t.Collection[str]) -> None:
         path = pathlib.Path(name)
@@ -266,7 +269,7 @@ def test_nothing_is_removed_when_the_dump_is_cut_off(
         path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
         check(name, tables)
 
-    monkeypatch.setattr(_trac_dump, "_check", cut)
+    monkeypatch.setattr(database_dump, "_check", cut)
     assert "the dump of the database is cut off" in host.one(ABSENT)["failure"]
     assert "ticket" in database.tables()
     assert list(host.archive.iterdir()) == []
@@ -309,7 +312,7 @@ def test_environments_are_made_side_by_side(
     host: Host, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of two that want the same database gets it, and is not harmed by the other."""
-    monkeypatch.setattr(_trac_processes, "children_for", lambda _jobs: 2)
+    monkeypatch.setattr(processes, "children_for", lambda _jobs: 2)
     reports = host.run(*(document(database, name=name) for name in ("one", "two")))
     failures = [report["failure"] for report in reports.values()]
     assert failures.count(None) <= 1
@@ -356,7 +359,7 @@ def fill(database: Database, file: pathlib.Path, rows: compare.Tables) -> None:
     with database.environment() as environment:
         connector, arguments = DatabaseManager(environment).get_connector()
         connector.init_db(**{**arguments, "schema": tables})
-        with _trac_database.connected(environment) as connection:
+        with trac_database.connected(environment) as connection:
             cursor = connection.cursor()
             for table in tables:
                 for row in rows[table.name]:
@@ -374,7 +377,7 @@ def fill(database: Database, file: pathlib.Path, rows: compare.Tables) -> None:
 
 def all_rows(database: Database) -> compare.Tables:
     found: compare.Tables = {}
-    with database.environment() as environment, _trac_database.connected(environment) as connection:
+    with database.environment() as environment, trac_database.connected(environment) as connection:
         cursor = connection.cursor()
         for table in connection.get_table_names():
             cursor.execute(f"SELECT * FROM {connection.quote(table)}")
@@ -425,7 +428,7 @@ def work(host: Host, what: str, copies: Document, name: str = "project") -> Docu
         "plugins": None,
         "copies": copies,
     }
-    events = list(_trac_upgrade_worker.run(payload, str(host.archive / "failed")))
+    events = list(upgrade_worker.run(payload, str(host.archive / "failed")))
     (done,) = [event for event in events if event["event"] == "done"]
     return done
 

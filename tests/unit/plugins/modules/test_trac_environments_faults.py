@@ -13,7 +13,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _trac_database
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import database as trac_database
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
     PROJECT,
     Host,
@@ -114,16 +114,16 @@ def test_a_server_that_was_silent_is_not_waited_for_again(
     def connected(environment: Elsewhere) -> t.Iterator[None]:
         asked.append(environment.uri)
         if "@silent" in environment.uri:
-            raise _trac_database.Unreachable("no answer")
+            raise trac_database.Unreachable("no answer")
         yield
 
-    monkeypatch.setattr(_trac_database, "sqlite_file", lambda _environment: None)
-    monkeypatch.setattr(_trac_database, "connected", connected)
-    monkeypatch.setattr(_trac_database, "_LONG", 0)
-    servers = _trac_database.Servers()
+    monkeypatch.setattr(trac_database, "sqlite_file", lambda _environment: None)
+    monkeypatch.setattr(trac_database, "connected", connected)
+    monkeypatch.setattr(trac_database, "_LONG", 0)
+    servers = trac_database.Servers()
     for _dummy in range(3):
         for name in ("a", "b"):
-            with pytest.raises(_trac_database.Unreachable, match="no answer"):
+            with pytest.raises(trac_database.Unreachable, match="no answer"):
                 servers.check(Elsewhere(f"postgres://x:y@silent/{name}"))
             servers.check(Elsewhere(f"postgres://x:y@well/{name}"))
     assert asked.count("postgres://x:y@silent/a") == 1
@@ -135,19 +135,19 @@ def test_a_refusal_is_not_taken_for_silence(monkeypatch: pytest.MonkeyPatch) -> 
     @contextlib.contextmanager
     def connected(environment: Elsewhere) -> t.Iterator[None]:
         if environment.uri.endswith("/gone"):
-            raise _trac_database.Unreachable("no such database")
+            raise trac_database.Unreachable("no such database")
         yield
 
-    monkeypatch.setattr(_trac_database, "sqlite_file", lambda _environment: None)
-    monkeypatch.setattr(_trac_database, "connected", connected)
-    servers = _trac_database.Servers()
-    with pytest.raises(_trac_database.Unreachable):
+    monkeypatch.setattr(trac_database, "sqlite_file", lambda _environment: None)
+    monkeypatch.setattr(trac_database, "connected", connected)
+    servers = trac_database.Servers()
+    with pytest.raises(trac_database.Unreachable):
         servers.check(Elsewhere("postgres://x:y@here/gone"))
     servers.check(Elsewhere("postgres://x:y@here/well"))
 
 
 def test_a_driver_without_a_limit_is_not_waited_for() -> None:
-    patience = _trac_database.patience(1)
+    patience = trac_database.patience(1)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

@@ -18,10 +18,12 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _held_directory,
-    _trac_reconcile,
-    _trac_worker,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import held_directory
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
+    reconcile as environment_reconcile,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
+    worker as environment_worker,
 )
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
     PROJECT,
@@ -153,14 +155,14 @@ def test_a_child_that_dies_costs_its_environment_only(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when the kernel is short of memory."""
-    build = _trac_reconcile.Reconciler._build
+    build = environment_reconcile.Reconciler._build
 
     def killed(self: object, path: str, *arguments: t.Any) -> None:
         build(self, path, *arguments)  # type: ignore[arg-type]
         if "victim" in path:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr(_trac_reconcile.Reconciler, "_build", killed)
+    monkeypatch.setattr(environment_reconcile.Reconciler, "_build", killed)
     documents = [{"name": name} for name in ("first", "victim", "last")]
     reports = host.run(*documents)
     assert "signal SIGKILL" in reports["victim"]["failure"]
@@ -234,11 +236,11 @@ def test_two_runs_at_once(host: Host) -> None:
 def test_a_run_that_does_not_end_is_not_waited_for(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_trac_worker, "LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr(environment_worker, "LOCK_TIMEOUT", 0.1)
     descriptor = os.open(host.directory, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        with pytest.raises(_held_directory.Busy, match="another run"):
+        with pytest.raises(held_directory.Busy, match="another run"):
             host.run(PROJECT)
         assert host.one(PROJECT, check=True)["created"]  # prediction needs no lock
     finally:

@@ -11,10 +11,12 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _doctor_environment,
-    _doctor_http,
-    _trac_worker,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import (
+    environment as doctor_environment,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import http as doctor_http
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
+    worker as environment_worker,
 )
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import PROJECT, Host
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.test_trac_environments_served import (  # noqa: E501
@@ -35,7 +37,7 @@ _stamps = iter(range(1, 1000))
 
 def reconcile(host: Host, *documents: dict[str, t.Any], logins: list[str]) -> dict[str, t.Any]:
     payload = {**host.payload(list(documents)), "logins": logins}
-    events = list(_trac_worker.run(payload))
+    events = list(environment_worker.run(payload))
     return {e["report"]["name"]: e["report"] for e in events if e["event"] == "report"}
 
 
@@ -57,7 +59,7 @@ def login(host: Host, name: str | None) -> tuple[str, bool]:
 
 
 def doctor(host: Host, scope: str = "login") -> list[str]:
-    examination = _doctor_environment.Examination(str(host.directory / "project"))
+    examination = doctor_environment.Examination(str(host.directory / "project"))
     examination.run()
     site = {
         "name": "s",
@@ -68,10 +70,10 @@ def doctor(host: Host, scope: str = "login") -> list[str]:
     if scope != "login":
         site["authentication"] = {"type": "basic", "scope": scope}
     facts = {"project": examination.facts}
-    results = _doctor_http.judge_logins_taken([site], facts)
+    results = doctor_http.judge_logins_taken([site], facts)
     assert {result.check for result in results} <= {"site_login"}
     without = {**site, "authentication": None}
-    assert _doctor_http.judge_logins_taken([without], facts) == []
+    assert doctor_http.judge_logins_taken([without], facts) == []
     return [f"{result.status}: {result.seen} {result.advice}" for result in results]
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _database_servers,
-    _trac_preflight,
-    _trac_worker,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
+    worker as environment_worker,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import database_servers
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade import (
+    preflight as upgrade_preflight,
 )
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import PROJECT, Host
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.pipes import pipe_at
@@ -34,7 +36,7 @@ def test_nor_in_the_place_of_tracignore(created: Host) -> None:
     with pipe_at(path):
         (event,) = [
             event
-            for event in _trac_worker.run(created.payload([PROJECT]))
+            for event in environment_worker.run(created.payload([PROJECT]))
             if event["event"] == "tracignore"
         ]
     assert event["failure"] == f"this is a named pipe, not a file: {path}"
@@ -44,6 +46,6 @@ def test_nobody_else_who_looks_at_an_environment_waits(created: Host) -> None:
     path = created.ini_path()
     payload = {"directory": str(created.directory), "live_plugins": None, "plugins": None}
     with pipe_at(path):
-        seen = [event for event in _trac_preflight.look(payload) if event["event"] == "seen"]
-        assert list(_database_servers.servers(str(created.directory), ["project"])) == []
+        seen = [event for event in upgrade_preflight.look(payload) if event["event"] == "seen"]
+        assert list(database_servers.servers(str(created.directory), ["project"])) == []
     assert f"this is a named pipe, not a file: {path}" in [event["failure"] for event in seen]

@@ -15,7 +15,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _preview_room
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import preview_room
 from ansible_collections.trac.mod_wsgi.tests.fixtures.environments import compare
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
     Document,
@@ -56,7 +56,7 @@ def room(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pat
     directory.mkdir()
     for each in (directory, *list(directory.parents)[:3]):
         each.chmod(0o1777 if each == directory else 0o711)
-    monkeypatch.setattr(_preview_room, "DIRECTORY", str(directory))
+    monkeypatch.setattr(preview_room, "DIRECTORY", str(directory))
     return directory
 
 
@@ -204,7 +204,7 @@ def test_without_room_it_is_said_what_cannot_be_predicted(
     module: Module, host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = left_by_a_former_account(host, "1.2")
-    monkeypatch.setattr(_preview_room, "_GROWTH", 1 << 40)
+    monkeypatch.setattr(preview_room, "_GROWTH", 1 << 40)
     result = module({"name": path.name}, check=True)
     assert "msg" not in result
     assert any("there is no room in" in str(warning) for warning in result["warnings"])

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import _regular_file
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import regular_file
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled import (
     PROJECT,
     Host,
@@ -154,14 +154,14 @@ def test_file_of_rules_that_is_closed_to_the_account_is_refused(
     authz = created.directory / "project" / "conf" / "authz"
     authz.write_text(RULES, encoding="utf-8")
     leave(created, RESTRICTING.format(authz=authz), without="permission_policies")
-    read = _regular_file.read
+    read = regular_file.read
 
     def closed(path: str, *arguments: t.Any, **more: t.Any) -> bytes:
         if path == str(authz):
             raise PermissionError(13, "Permission denied", path)
         return read(path, *arguments, **more)
 
-    monkeypatch.setattr(_regular_file, "read", closed)
+    monkeypatch.setattr(regular_file, "read", closed)
     why = refused(created)
     assert "open to everybody: [authz_policy] authz_file, which AuthzPolicy reads its" in why
     assert f"{authz}, which the account" in why

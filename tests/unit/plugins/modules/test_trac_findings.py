@@ -17,13 +17,12 @@ import typing as t
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _trac_findings,
-    _trac_ini,
-    _trac_open,
-    _trac_preflight,
-    _trac_templates,
-    _upgrade_options,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import findings as trac_findings
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import ini as trac_ini
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import opening, upgrade_options
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import templates as trac_templates
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._upgrade import (
+    preflight as upgrade_preflight,
 )
 from ansible_collections.trac.mod_wsgi.plugins.modules import trac_doctor_info
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.backed_up import BackupHost
@@ -70,7 +69,7 @@ def by_run(host: Host, check: bool = False) -> list[str]:
 def by_preflight(host: Host) -> list[str]:
     output = io.StringIO()
     payload = {"directory": str(host.directory), "live_plugins": None, "plugins": None}
-    _trac_preflight.serve(payload, output)
+    upgrade_preflight.serve(payload, output)
     events = [json.loads(line) for line in output.getvalue().splitlines()]
     (seen,) = (event for event in events if event["event"] == "seen")
     assert seen["failure"] is None
@@ -248,7 +247,7 @@ def test_the_variable_that_installs_a_driver_is_named(
     assert created.snapshot() == before
     output = io.StringIO()
     payload = {"directory": str(created.directory), "live_plugins": None, "plugins": None}
-    _trac_preflight.serve(payload, output)
+    upgrade_preflight.serve(payload, output)
     assert f"{binding} in trac_runtime_bindings" in output.getvalue()
     parameters = {
         "checks": ["database"],
@@ -285,10 +284,10 @@ def test_policies_after_an_upgrade(
     created: Host, version: int, policies: str, after: str | None
 ) -> None:
     options(created, trac={"permission_policies": policies})
-    ini = _trac_ini.IniFile(str(created.ini_path()))
-    kind = _trac_open.environment_class()
-    with _trac_open.opened(kind(str(created.directory / "project"), ini.parser)) as environment:
-        changes = _upgrade_options.predicted(environment, version)
+    ini = trac_ini.IniFile(str(created.ini_path()))
+    kind = opening.environment_class()
+    with opening.opened(kind(str(created.directory / "project"), ini.parser)) as environment:
+        changes = upgrade_options.predicted(environment, version)
     assert changes.get(("trac", "permission_policies")) == after
 
 
@@ -298,18 +297,18 @@ def test_what_an_upgrade_writes_is_predicted(host: Host, series: str) -> None:
     path = unpack(series, host.directory)
     if series == "1.2":
         options(host, path.name, trac={"permission_policies": READONLY})
-    ini = _trac_ini.IniFile(str(path / "conf" / "trac.ini"))
-    kind = _trac_open.environment_class()
-    with _trac_open.opened(kind(str(path), ini.parser)) as environment:
-        version = _upgrade_options.database_version(environment)
-        changes = _upgrade_options.predicted(environment, version)
+    ini = trac_ini.IniFile(str(path / "conf" / "trac.ini"))
+    kind = opening.environment_class()
+    with opening.opened(kind(str(path), ini.parser)) as environment:
+        version = upgrade_options.database_version(environment)
+        changes = upgrade_options.predicted(environment, version)
     assert changes
     report = host.one({"name": path.name}, check=True)
     assert [each for each in report["warnings"] if "ReadonlyWikiPolicy" in each] == []
     report = host.one({"name": path.name})
     assert report["failure"] is None
     assert [each for each in report["warnings"] if "ReadonlyWikiPolicy" in each] == []
-    now = _trac_ini.IniFile(str(path / "conf" / "trac.ini"))
+    now = trac_ini.IniFile(str(path / "conf" / "trac.ini"))
     for name, value in changes.items():
         current = now.current(name)
         assert (current or "").replace(" ", "") == (value or "").replace(" ", ""), name
@@ -352,7 +351,7 @@ def test_tracs_own_templates_are_not_accused() -> None:
     top = pathlib.Path(trac.__file__).parents[1]
     found = [p for d in ("trac", "tracopt") for p in (top / d).rglob("templates/*") if p.is_file()]
     assert len(found) > 50
-    assert [p for p in found if _trac_templates.is_genshi(p.name, p.read_bytes())] == []
+    assert [p for p in found if trac_templates.is_genshi(p.name, p.read_bytes())] == []
 
 
 @pytest.mark.parametrize(
@@ -371,10 +370,10 @@ def test_templates_that_cannot_be_used(created: Host, name: str, text: str, word
     directory = created.directory / "project" / "templates"
     directory.mkdir(exist_ok=True)
     (directory / name).write_bytes(text.encode("utf-8", "surrogateescape"))
-    ini = _trac_ini.IniFile(str(created.ini_path()))
-    kind = _trac_open.environment_class()
-    with _trac_open.opened(kind(str(created.directory / "project"), ini.parser)) as environment:
-        (found,) = _trac_findings.findings(environment, ini)
+    ini = trac_ini.IniFile(str(created.ini_path()))
+    kind = opening.environment_class()
+    with opening.opened(kind(str(created.directory / "project"), ini.parser)) as environment:
+        (found,) = trac_findings.findings(environment, ini)
     assert words in found.seen
 
 

@@ -18,10 +18,10 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _environment_input,
-    _trac_worker,
-    _worker_process,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import worker_process
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import environment_input
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
+    worker as environment_worker,
 )
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.nobody import needs_nobody
 
@@ -72,7 +72,7 @@ class Host:
 
     def payload(self, *repositories: Document, check: bool = False, **keys: t.Any) -> Document:
         document = {"name": "project", "repositories": list(repositories), **keys}
-        specs, problems = _environment_input.read_specs([document])
+        specs, problems = environment_input.read_specs([document])
         assert problems == []
         return {
             "directory": str(self.environments),
@@ -81,9 +81,9 @@ class Host:
         }
 
     def run(self, *repositories: Document, **keys: t.Any) -> Document:
-        umask = os.umask(_trac_worker.UMASK)
+        umask = os.umask(environment_worker.UMASK)
         try:
-            events = list(_trac_worker.run(self.payload(*repositories, **keys)))
+            events = list(environment_worker.run(self.payload(*repositories, **keys)))
         finally:
             os.umask(umask)
         (report,) = (event["report"] for event in events if event["event"] == "report")
@@ -450,12 +450,12 @@ def test_what_the_account_may_not_read_or_write_is_named_with_the_remedy(
     host = Host(open_directory)
     host.repositories.mkdir()
     git_commit(host.git("private"), "first", create=True)
-    account = _worker_process.Account("nobody", 65534, 65534)
+    account = worker_process.Account("nobody", 65534, 65534)
     os.chown(host.environments, account.uid, account.gid)
 
     def failure(repository: Document) -> str:
         payload = host.payload(repository)
-        events = list(_worker_process.run(sys.executable, account, _trac_worker, payload))
+        events = list(worker_process.run(sys.executable, account, environment_worker, payload))
         assert events[-1] == {"event": "end"}
         (report,) = (event["report"] for event in events if event["event"] == "report")
         return t.cast("str", report["failure"])

@@ -19,13 +19,12 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils import (
-    _move,
-    _tar_environment,
-    _trac_archive,
-    _trac_restore,
-    _worker_process,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._copies import (
+    hot_copy as copies_hot_copy,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._copies import tar_environment
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import move, worker_process
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._restore import worker as restore_worker
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins import hot_journal
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.backed_up import (
     BackupHost,
@@ -177,7 +176,7 @@ def test_what_cannot_be_opened_any_more_is_moved_away(backed_up: BackupHost, dam
 def test_what_is_written_while_it_is_replaced_is_kept(
     backed_up: BackupHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hot_copy = _trac_archive.hot_copy
+    hot_copy = copies_hot_copy.hot_copy
 
     def busy(*arguments: t.Any) -> t.Any:
         copy = hot_copy(*arguments)
@@ -187,7 +186,7 @@ def test_what_is_written_while_it_is_replaced_is_kept(
         return copy
 
     database = backed_up.directory / "project" / "db" / "trac.db"
-    monkeypatch.setattr(_trac_archive, "hot_copy", busy)
+    monkeypatch.setattr(copies_hot_copy, "hot_copy", busy)
     report = _restored_here(backed_up, archive_of(backed_up))
     assert report["failure"] is None
     assert "somebody worked in it" in report["warnings"][0]
@@ -200,11 +199,11 @@ def test_what_cannot_be_copied_to_the_archive_is_kept_as_it_is(
     backed_up: BackupHost, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
 ) -> None:
     """Somebody works in it while it is replaced, and the archive is full."""
-    hot_copy, rename = _trac_archive.hot_copy, os.rename
+    hot_copy, rename = copies_hot_copy.hot_copy, os.rename
     database = backed_up.directory / "project" / "db" / "trac.db"
 
     def full(*arguments: t.Any) -> t.Any:
-        monkeypatch.setattr(_trac_archive, "hot_copy", no_space)
+        monkeypatch.setattr(copies_hot_copy, "hot_copy", no_space)
         copy = hot_copy(*arguments)
         with contextlib.closing(sqlite3.connect(database)) as db:
             db.execute("INSERT INTO ticket (summary) VALUES ('At the last moment')")
@@ -221,10 +220,10 @@ def test_what_cannot_be_copied_to_the_archive_is_kept_as_it_is(
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
         rename(source, target, **more)
 
-    monkeypatch.setattr(_trac_archive, "hot_copy", full)
+    monkeypatch.setattr(copies_hot_copy, "hot_copy", full)
     monkeypatch.setattr(os, "rename", far_away)
     if elsewhere:
-        monkeypatch.setattr(_move, "copy_content", no_space)
+        monkeypatch.setattr(move, "copy_content", no_space)
     report = _restored_here(backed_up, archive_of(backed_up))
     assert "it was restored, but what somebody may have written" in report["failure"]
     assert "No space left on device" in report["failure"]
@@ -244,7 +243,7 @@ def test_what_a_killed_run_had_replaced_is_never_removed(backed_up: BackupHost) 
     """Killed while it looks whether somebody worked in the former environment."""
     change(backed_up)
     file = archive_of(backed_up, "project")
-    restore_killed(backed_up, "project", file, (_trac_archive.Copy, "is_current"))
+    restore_killed(backed_up, "project", file, (copies_hot_copy.Copy, "is_current"))
     assert summaries(backed_up.directory / "project") == ORIGINAL
     (hidden,) = backed_up.host.hidden()
     (backed_up.directory / hidden / "former" / "htdocs" / "late").write_text("late")
@@ -295,7 +294,7 @@ def test_a_move_that_breaks_off_leaves_nothing_that_looks_complete(
 def _restored_here(station: BackupHost, file: str, overwrite: bool = True) -> Document:
     """Restore in this process."""
     payload = restore_payload(station, "project", file, overwrite)
-    (event,) = [event for event in _trac_restore.run(payload) if event["event"] == "report"]
+    (event,) = [event for event in restore_worker.run(payload) if event["event"] == "report"]
     return t.cast("Document", event["report"])
 
 
@@ -370,12 +369,12 @@ def test_a_journal_beside_the_database_is_refused(
     """The service account would remove a file of another environment that it names."""
     archive, place = pathlib.Path(archive_of(backed_up)), tmp_path / "made-up"
     with archive.open("rb") as file:
-        _tar_environment.unpack(file, "project", str(place), 1 << 30)
+        tar_environment.unpack(file, "project", str(place), 1 << 30)
     victim = tmp_path / "victim"
     victim.write_text("precious")
     hot_journal.write(place / "db" / "trac.db", victim)
     archive.unlink()
-    packed = _tar_environment.pack(str(place), "project", str(archive))
+    packed = tar_environment.pack(str(place), "project", str(archive))
     backed_up.rewrite(str(archive), bytes=packed.bytes)
     assert "trac.db-journal beside the database" in backed_up.restore(overwrite=True)["msg"]
     assert victim.read_text() == "precious"
@@ -538,7 +537,7 @@ def test_a_run_that_is_killed_between_two_renames_is_named(backed_up: BackupHost
     backed_up.back_up("other")
     change(backed_up)
     file = archive_of(backed_up, "project")
-    restore_killed(backed_up, "project", file, (_trac_restore, "move_directory"), os.replace)
+    restore_killed(backed_up, "project", file, (restore_worker, "move_directory"), os.replace)
     assert not path.exists()
     assert_named(backed_up, "project")
     # Another environment has nothing to do with it.
@@ -580,7 +579,7 @@ def test_the_account_reads_the_archive_and_cannot_write_it(
     backed_up: BackupHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It gets an open file, not a path."""
-    run = _worker_process.run
+    run = worker_process.run
     seen = []
 
     def watched(*arguments: t.Any, pass_fds: t.Any) -> t.Any:
@@ -592,7 +591,7 @@ def test_the_account_reads_the_archive_and_cannot_write_it(
             seen.append(descriptor)
         return run(*arguments, pass_fds=pass_fds)
 
-    monkeypatch.setattr(_worker_process, "run", watched)
+    monkeypatch.setattr(worker_process, "run", watched)
     assert "failed" not in backed_up.restore(overwrite=True)
     assert len(seen) == 1
 

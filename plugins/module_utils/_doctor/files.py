@@ -1,0 +1,366 @@
+# Copyright: the trac.mod_wsgi contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks of one environment's files, made as the account that serves it. Trac is not needed."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+import typing as t
+
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import (
+    FAILED,
+    OK,
+    SKIPPED,
+    WARNING,
+    Result,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import (
+    environment_links,
+    opening,
+    restore_mark,
+)
+
+INI = os.path.join("conf", "trac.ini")
+# Where Trac writes; the rest of an environment may be closed to it.
+_WRITTEN = ("db", "log", "files", "attachments")
+_SECONDS = 10.0
+_SHOWN = 3
+
+_NEVER = (
+    "Everything in an environment has to belong to the account that serves it; one trac-admin run "
+    "as root is enough to make files that it cannot open."
+)
+
+
+def names(directory: str, expected: t.Iterable[str]) -> list[str]:
+    """The environments of a directory, and those that should be there."""
+    try:
+        entries = sorted(os.listdir(directory))
+    except OSError:
+        entries = []
+    found = [
+        entry
+        for entry in entries
+        if not entry.startswith(".")
+        and any(os.path.lexists(os.path.join(directory, entry, part)) for part in ("VERSION", INI))
+    ]
+    return found + [name for name in dict.fromkeys(expected) if name not in found]
+
+
+def is_there(path: str) -> Result:
+    """Whether there is an environment at a path, as Trac sees it."""
+    name, subject = "environments", f"environment {os.path.basename(path)}"
+    here = f"environment {path}"
+    missing = (
+        "Restore it from a backup, or run playbooks/site.yml, which creates what the inventory "
+        "names and does not exist."
+    )
+    version = os.path.join(path, "VERSION")
+    what = no_file(version) if os.path.exists(version) else ""
+    if what and "closed" not in what:
+        seen = f"{version} {what}."
+        return Result(name, FAILED, seen, "Trac cannot serve it.", missing, subject)
+    try:
+        with open(version, encoding="utf-8", errors="replace") as file:
+            first = file.readline().strip()
+    except PermissionError as e:
+        return Result(
+            name,
+            FAILED,
+            f"The {here} is closed to {_me()}: {e.filename}.",
+            "Trac cannot serve it.",
+            f"chown -R {_me()}: {path}",
+            subject,
+        )
+    except OSError as e:
+        if os.path.isdir(path):
+            seen = f"The {here} is incomplete: {e.strerror}: VERSION."
+        else:
+            seen = f"The {here} does not exist."
+        return Result(name, FAILED, seen, "Trac cannot serve it.", missing, subject)
+    if not first.startswith("Trac Environment Version"):
+        return Result(
+            name,
+            FAILED,
+            f"{path}/VERSION begins with '{first[:40]}', not with 'Trac Environment Version'.",
+            "Trac does not take the directory for an environment.",
+            missing,
+            subject,
+        )
+    return Result(name, OK, path, subject=subject)
+
+
+def check_restored(path: str) -> list[Result]:
+    """What is left of a restoration that was killed while it replaced the environment."""
+    directory, name = os.path.split(path)
+    holder = restore_mark.unfinished(directory).get(name)
+    if holder is None:
+        return []
+    seen = f"A restoration of {path} was broken off while it replaced it: {holder}."
+    return [
+        Result(
+            "environments",
+            FAILED,
+            seen,
+            "Its files and its database may not fit together: one from the backup, the other from "
+            "before. playbooks/site.yml leaves it alone.",
+            "Restore it once more: playbooks/restore.yml with trac_restore_environments and "
+            f"trac_restore_overwrite. If you have set it right yourself: rm -r {holder}",
+            f"environment {name}",
+        )
+    ]
+
+
+def _me() -> str:
+    return opening.account_name(os.geteuid())
+
+
+class Seen(t.NamedTuple):
+    """What there is in an environment."""
+
+    bad: list[str]  # what this account cannot use as Trac needs to
+    links: dict[str, environment_links.Led]
+    entries: int
+    complete: bool  # whether there was time for everything
+
+
+def look(path: str, seconds: float = _SECONDS) -> Seen:
+    """Walk through an environment, and through what links lead to as copies do."""
+    end = time.monotonic() + seconds
+    bad: list[str] = []
+    links: dict[str, environment_links.Led] = {}
+    count = 0
+    pending = [(path, False, environment_links.roots_of(path))]
+    while pending:
+        directory, written, roots = pending.pop()
+        if not os.access(directory, os.R_OK | os.X_OK | (os.W_OK if written else 0)):
+            bad.append(directory)
+        try:
+            entries = list(os.scandir(directory))
+        except OSError:
+            continue
+        count += len(entries)
+        for entry in entries:
+            inside = written or (directory == path and entry.name in _WRITTEN)
+            if entry.is_symlink():
+                place = os.path.relpath(entry.path, path)
+                try:
+                    led = links[entry.path] = environment_links.led(entry.path, place, roots)
+                except OSError:  # removed meanwhile
+                    continue
+                if led.kind == environment_links.DIRECTORY:
+                    pending.append((entry.path, inside, (*roots, (led.text, place))))
+                    continue
+                if led.kind != environment_links.FILE:
+                    continue
+            if entry.is_dir(follow_symlinks=False):
+                pending.append((entry.path, inside, roots))
+            elif entry.is_file() and not os.access(
+                entry.path, os.R_OK | (os.W_OK if inside else 0)
+            ):
+                bad.append(entry.path)
+        if time.monotonic() > end:
+            return Seen(bad, links, count, False)
+    return Seen(bad, links, count, True)
+
+
+def _described(path: str) -> str:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return path
+    owner = opening.account_name(found.st_uid)
+    return f"{path} ({owner}, mode {stat.S_IMODE(found.st_mode):04o})"
+
+
+def no_file(path: str) -> str:
+    """Why a path leads to no file that this account can open at once; empty if it does.
+
+    Nothing is opened: a FIFO would have whoever opens it wait.
+    """
+    link = f"is a link to {os.readlink(path)}, which " if os.path.islink(path) else ""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return f"{link}does not exist"
+    except PermissionError:
+        return f"{link}is closed to {_me()}"
+    except OSError as e:  # links in a circle, a part of the path that is a file, a broken disk
+        return f"cannot be reached ({e.strerror})"
+    if stat.S_ISDIR(mode):
+        return f"{link}is a directory, not a file"
+    if stat.S_ISFIFO(mode):
+        return f"{link}is a FIFO, not a file: who opens it waits for ever"
+    if not stat.S_ISREG(mode):
+        return f"{link}is a device or a socket, not a file"
+    return "" if os.access(path, os.R_OK) else f"{link}is closed to {_me()}"
+
+
+def is_read_only(path: str) -> bool:
+    """Whether the file system that a path is on is mounted for reading only."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def read_only(name: str, path: str, subject: str) -> Result:
+    """That nothing can be saved, whoever asks."""
+    return Result(
+        name,
+        FAILED,
+        f"{path} is on a file system that is mounted read-only.",
+        "Nothing can be saved, whoever owns the files: no ticket, no log. Pages are answered with "
+        "500 ('Read-only file system', 'attempt to write a readonly database').",
+        f"See which it is, and why: findmnt -T {path}; dmesg | grep -iE 'remount|i/o error' (the "
+        "kernel does that itself when a disk fails). When the disk is well: mount -o remount,rw "
+        "and what findmnt names. Owners and modes are not the cause.",
+        subject,
+    )
+
+
+def check_files(path: str) -> list[Result]:
+    name, subject = "environment_files", f"environment {os.path.basename(path)}"
+    if not os.path.isdir(path):
+        return [Result(name, SKIPPED, f"{path} does not exist.", subject=subject)]
+    places = [path, *(os.path.join(path, each) for each in ("conf", *_WRITTEN))]
+    frozen = next(filter(is_read_only, places), None)
+    if frozen:
+        return [read_only(name, frozen, subject)]
+    seen = look(path)
+    results = [*_closed(path, seen), *_links(path, seen.links)]
+    fault = ini_fault(path)
+    ini = os.path.join(path, INI)
+    if fault and not any(ini in result.seen for result in results if result.status == FAILED):
+        results.append(fault)
+    if results:
+        return results
+    words = f"{path}: {seen.entries} files and directories"
+    words += "" if seen.complete else ", then no time was left"
+    followed = (environment_links.DIRECTORY, environment_links.FILE)
+    away = [
+        f"{each} leads to {led.text}" for each, led in seen.links.items() if led.kind in followed
+    ]
+    if away:
+        more = f"; and {len(away) - _SHOWN} more" if len(away) > _SHOWN else ""
+        words += f"; links that copies and backups follow: {'; '.join(away[:_SHOWN])}{more}"
+    return [Result(name, OK, words, subject=subject)]
+
+
+def ini_fault(path: str) -> Result | None:
+    """Why there is no trac.ini to read."""
+    ini = os.path.join(path, INI)
+    why = no_file(ini)
+    if not why:
+        return None
+    return Result(
+        "environment_files",
+        FAILED,
+        f"{ini} {why}.",
+        "Trac has no configuration: every page of the environment is answered with 500, or waits.",
+        f"Put the file back from the last backup (playbooks/restore.yml); it belongs to {_me()}.",
+        f"environment {os.path.basename(path)}",
+    )
+
+
+def _closed(path: str, seen: Seen) -> list[Result]:
+    """What belongs to others, or has a mode that keeps this account out."""
+    if not seen.bad:
+        return []
+    shown = ", ".join(_described(each) for each in seen.bad[:_SHOWN])
+    more = f" and {len(seen.bad) - _SHOWN} more" if len(seen.bad) > _SHOWN else ""
+    return [
+        Result(
+            "environment_files",
+            FAILED,
+            f"{_me()} cannot read or write {shown}{more}.",
+            "Pages that need it are answered with 500 ('Permission denied'). " + _NEVER,
+            f"chown -R {_me()}: {path} && chmod -R u+rwX {path}; from now on: "
+            f"runuser --pty -u {_me()} -- trac-admin …",
+            f"environment {os.path.basename(path)}",
+        )
+    ]
+
+
+def _links(path: str, links: t.Mapping[str, environment_links.Led]) -> list[Result]:
+    """Links to nothing, or to what this account does not own, whose content no copy holds."""
+    broken: list[str] = []
+    foreign: list[str] = []
+    for link, led in links.items():
+        if led.kind != environment_links.BAD:
+            continue
+        part = os.path.relpath(link, path).split(os.sep)[0]
+        usable = os.access(link, os.R_OK | (os.W_OK if part in _WRITTEN else 0))
+        (foreign if usable else broken).append(environment_links.printable(f"{link} {led.text}"))
+    refused = (
+        "Backups, and the copy before an upgrade, refuse the environment where that should be its "
+        "attachments, its database or its configuration, and elsewhere hold the link alone."
+    )
+    return [
+        *_link_results(
+            path,
+            broken,
+            FAILED,
+            "Trac cannot use what it needs there: pages are answered with 500 ('Permission "
+            f"denied', 'No such file or directory'). {refused}",
+            "Remove the link (rm, not chown, which would change what it leads to), and put back "
+            "from a backup what stood in its place.",
+        ),
+        *_link_results(
+            path,
+            foreign,
+            WARNING,
+            "Trac reads, and may show visitors or run, what is not the environment's own. "
+            + refused,
+            "Put what is needed in the place of the link (rm it, and cp -a what it leads to), or "
+            "remove the link if nobody has made it on purpose (rm, not chown, which would change "
+            "what it leads to).",
+        ),
+    ]
+
+
+def _link_results(
+    path: str, found: t.Sequence[str], status: str, means: str, advice: str
+) -> list[Result]:
+    if not found:
+        return []
+    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    seen = "; ".join(found[:_SHOWN]) + more + "."
+    subject = f"environment {os.path.basename(path)}"
+    return [Result("environment_files", status, seen, means, advice, subject)]
+
+
+def check_ini(path: str) -> Result:
+    """Whether trac.ini can be saved from the web. Whether Trac understands it is seen elsewhere."""
+    name, subject = "trac_ini", f"environment {os.path.basename(path)}"
+    ini = os.path.join(path, INI)
+    if no_file(ini) or is_read_only(ini):
+        why = f"{ini} cannot be read or written (see environment_files)."
+        return Result(name, SKIPPED, why, subject=subject)
+    # Trac writes a new file beside the old one and renames it.
+    bad = [each for each in (ini, os.path.dirname(ini)) if not os.access(each, os.W_OK)]
+    if ini in bad and os.path.islink(ini):
+        return Result(
+            name,
+            FAILED,
+            f"{ini} is a link to {os.path.realpath(ini)}, which {_me()} cannot write.",
+            "Changes on Trac's admin pages are not saved ('trac.ini is not writable').",
+            f"Put a file of {_me()}'s in the place of the link (rm, not chown, which would change "
+            "what it leads to); what is to be shared goes into a file that [inherit] file names.",
+            subject,
+        )
+    if bad:
+        return Result(
+            name,
+            FAILED,
+            f"{_me()} cannot write {', '.join(_described(each) for each in bad)}.",
+            "Changes on Trac's admin pages are not saved ('trac.ini is not writable').",
+            f"chown -h {_me()}: {' '.join(bad)} && chmod u+rw {ini} && chmod u+rwx {bad[-1]}"
+            if bad[-1] != ini
+            else f"chown -h {_me()}: {ini} && chmod u+rw {ini}",
+            subject,
+        )
+    return Result(name, OK, f"{ini} can be written", subject=subject)
