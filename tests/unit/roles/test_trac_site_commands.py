@@ -39,7 +39,7 @@ def environments() -> t.Iterator[pathlib.Path]:
 
 
 def on_servers(directory: pathlib.Path) -> list[str]:
-    command = task("host.yml", "Host | Look for what the other roles leave behind")
+    command = task("host.yml", "Host | Look for files of the other roles")
     shell, option, script, zero, pattern, *_others = command["ansible.builtin.command"]["argv"]
     variables = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))
     as_account = variables["__trac_site_as_account"][4]
@@ -72,7 +72,7 @@ def test_the_look_for_databases_waits_for_no_pipe_and_follows_no_link_as_root(
 
 
 def certificates(store: pathlib.Path, *names: str) -> list[str]:
-    wait = task("acme.yml", "ACME | Wait until the certificates have come, or will not")
+    wait = task("acme.yml", "ACME | Wait for mod_md to obtain the certificates")
     script = wait["vars"]["__trac_site_md_wait"].replace("$(seq 45)", "1")
     command = ["sh", "-c", script, "sh", str(store), *names]
     return subprocess.check_output(command, text=True).splitlines()
