@@ -70,6 +70,16 @@ def test_every_module_finds_those_that_it_imports(worker: types.ModuleType) -> N
     assert result.stdout == "complete", result.stderr
 
 
+def test_modules_out_of_packages_are_sent_once_and_packages_never() -> None:
+    """`from package import module` sends the module, `from package.module import name`, too."""
+    task = json.loads(worker_process.request(environment_worker, {}))
+    names = [name for name, dummy in task["modules"]]
+    root = worker_process.__name__.rpartition("._core.")[0]
+    for needed in ("_trac.ini", "_trac.environment_spec", "_copies.hot_copy", "_core.sync"):
+        assert names.count(f"{root}.{needed}") == 1
+    assert not {name for name in names if name.count(".") <= root.count(".") + 1}
+
+
 def test_reports_and_results_are_understood() -> None:
     """What workers send is what is looked for in it."""
     report = environment_spec.Report("project").to_json()
