@@ -10,6 +10,12 @@ import time
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._copies import hot_copy
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.opened import OpenedEnvironment
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.registry import (
+    DATABASE,
+    TRAC,
+    check,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import (
     OK,
     SKIPPED,
@@ -32,8 +38,13 @@ class _NoTime(Exception):
     """There are too many attachments."""
 
 
-def check(environment: t.Any, subject: str) -> Result:
+@check(_NAME, "Each attachment has its file", TRAC, (DATABASE,))
+def attachments(opened: OpenedEnvironment) -> list[Result]:
     """Compare the database with the files."""
+    return [_compare(opened.environment, opened.subject)]
+
+
+def _compare(environment: t.Any, subject: str) -> Result:
     end = time.monotonic() + _SECONDS
 
     def is_file(inside: str) -> bool:

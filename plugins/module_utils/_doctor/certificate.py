@@ -15,6 +15,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import (
     x509,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import regular_file
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.host import Host
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.registry import APACHE, check
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import (
     FAILED,
     OK,
@@ -30,7 +32,7 @@ def read(path: str) -> tuple[datetime.datetime, datetime.datetime]:
     return found.first, found.last
 
 
-def judge(
+def judge_dates(
     path: str, first: datetime.datetime, last: datetime.datetime, days: int, now: datetime.datetime
 ) -> Result:
     """What there is to say about a certificate's dates."""
@@ -116,7 +118,16 @@ def check_managed(hosts: t.Mapping[str, str]) -> t.Iterator[Result]:
             )
 
 
-def check(
+@check("certificate", "The certificates are valid", APACHE)
+def certificate(host: Host) -> t.Iterator[Result]:
+    return judge(
+        configured(host.configuration, host.server_root),
+        host.params["certificate_days"],
+        hosts=managed(host.configuration, host.server_root),
+    )
+
+
+def judge(
     paths: t.Iterable[str],
     days: int,
     now: datetime.datetime | None = None,
@@ -142,4 +153,4 @@ def check(
                 "Put the certificate there, or correct SSLCertificateFile.",
             )
         else:
-            yield judge(path, first, last, days, now)
+            yield judge_dates(path, first, last, days, now)

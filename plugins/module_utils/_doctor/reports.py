@@ -8,6 +8,13 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._copies import reports as copies_reports
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.opened import OpenedEnvironment
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.registry import (
+    DATABASE,
+    SOUND_DATABASE,
+    TRAC,
+    check,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import (
     OK,
     SKIPPED,
@@ -23,8 +30,13 @@ _SECONDS = 5.0
 _SECONDS_EACH = 2
 
 
-def check(environment: t.Any, subject: str) -> Result:
+@check(_NAME, "The databases take the SQL of all reports", TRAC, (DATABASE, SOUND_DATABASE))
+def reports(opened: OpenedEnvironment) -> list[Result]:
     """Run the reports, as far as that costs little."""
+    return [_try_reports(opened.environment, opened.subject)]
+
+
+def _try_reports(environment: t.Any, subject: str) -> Result:
     from trac.ticket.report import ReportModule
 
     path = environment.path

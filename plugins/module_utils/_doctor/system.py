@@ -105,3 +105,12 @@ def envvars(server_root: str) -> dict[str, str]:
         return {}
     pairs = (pair.partition("=") for pair in output.split("\0"))
     return {name: value for name, equals, value in pairs if equals}
+
+
+def text_of(path: str) -> str:
+    """The text of a file of root's; empty if it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

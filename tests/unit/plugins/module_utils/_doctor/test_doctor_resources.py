@@ -14,10 +14,11 @@ import typing as t
 
 import pytest
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import backups, unfinished
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import (
     certificate as doctor_certificate,
 )
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import log as doctor_log
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import error_log as doctor_log
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import (
     resources as doctor_resources,
 )
@@ -52,7 +53,7 @@ def log(path: pathlib.Path, *entries: tuple[str, str]) -> list[str]:
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
 def test_marks_of_crashes(line: str, tmp_path: pathlib.Path) -> None:
     paths = log(tmp_path, ("Tue Nov 24 11:58:03.123456 2026", line))
-    (result,) = doctor_log.check(paths, 24, NOW)
+    (result,) = doctor_log.judge(paths, 24, NOW)
     assert result.status == "failed"
     assert "once in the last 24 hours, at last 2026-11-24 11:58:03" in result.seen
     assert result.means
@@ -71,7 +72,7 @@ def test_marks_of_crashes(line: str, tmp_path: pathlib.Path) -> None:
 def test_when_it_was(stamps: list[str], status: str, words: str, tmp_path: pathlib.Path) -> None:
     entries = [(stamp, LINES["truncated"]) for stamp in stamps]
     harmless = [("Tue Nov 24 11:59:00.5 2026", line) for line in HARMLESS]
-    (result,) = doctor_log.check(log(tmp_path, *entries, *harmless), 24, NOW)
+    (result,) = doctor_log.judge(log(tmp_path, *entries, *harmless), 24, NOW)
     assert result.status == status
     assert words in result.seen
 
@@ -79,7 +80,7 @@ def test_when_it_was(stamps: list[str], status: str, words: str, tmp_path: pathl
 def test_lines_without_a_time_belong_to_the_one_before(tmp_path: pathlib.Path) -> None:
     raw = "ModuleNotFoundError: No module named 'encodings'"
     (path,) = log(tmp_path, ("Tue Nov 24 11:59:00 2026", f"x\n{raw}"))
-    (result,) = doctor_log.check([path], 24, NOW)
+    (result,) = doctor_log.judge([path], 24, NOW)
     assert result.status == "failed"
     assert "python_home" in result.advice
 
@@ -118,7 +119,7 @@ def test_nobody_is_blamed_for_what_was_killed(
 ) -> None:
     entries = [("Tue Nov 24 11:57:50 2026", beside)] if beside else []
     paths = log(tmp_path, *entries, TRUNCATED)
-    found = doctor_log.check(paths, 24, NOW, doctor_log.Evidence(["psycopg2-binary"], **evidence))
+    found = doctor_log.judge(paths, 24, NOW, doctor_log.Evidence(["psycopg2-binary"], **evidence))
     (result,) = found
     assert result.status == status
     words = f"{result.means} {result.advice}"
@@ -139,7 +140,7 @@ def test_crashes_are_blamed_on_what_is_there(
     suspects: list[str] | None, says: str, silent: str, tmp_path: pathlib.Path
 ) -> None:
     paths = log(tmp_path, ("Tue Nov 24 11:58:03 2026", SEGFAULT), TRUNCATED)
-    found = list(doctor_log.check(paths, 24, NOW, doctor_log.Evidence(suspects)))
+    found = list(doctor_log.judge(paths, 24, NOW, doctor_log.Evidence(suspects)))
     assert [result.status for result in found] == ["failed", "failed"]
     for result in found:
         assert says in result.advice
@@ -150,7 +151,7 @@ def test_crashes_are_blamed_on_what_is_there(
 def test_a_reload_long_before_explains_nothing(tmp_path: pathlib.Path) -> None:
     reload = "[mpm_event:notice] [pid 1] AH00493: SIGUSR1 received.  Doing graceful restart"
     paths = log(tmp_path, ("Tue Nov 24 11:50:00 2026", reload), TRUNCATED)
-    (result,) = doctor_log.check(paths, 24, NOW)
+    (result,) = doctor_log.judge(paths, 24, NOW)
     assert result.status == "failed"
     assert "it was killed" in result.means
 
@@ -165,7 +166,7 @@ def test_a_reload_long_before_explains_nothing(tmp_path: pathlib.Path) -> None:
     ],
 )
 def test_python_that_does_not_start(line: str, tmp_path: pathlib.Path) -> None:
-    (result,) = doctor_log.check(log(tmp_path, ("Tue Nov 24 11:58:03 2026", line)), 24, NOW)
+    (result,) = doctor_log.judge(log(tmp_path, ("Tue Nov 24 11:58:03 2026", line)), 24, NOW)
     assert result.status == "failed"
     assert "cannot start its Python" in result.means
     assert "see the check python_home" in result.advice
@@ -184,7 +185,7 @@ def test_logs_that_are_files(tmp_path: pathlib.Path) -> None:
         f"{tmp_path}/error.log.1",
         f"{tmp_path}/error.log",
     ]
-    (result,) = doctor_log.check([], 24, NOW)
+    (result,) = doctor_log.judge([], 24, NOW)
     assert result.status == "skipped"
 
 
@@ -211,7 +212,7 @@ def test_the_dates_of_a_certificate() -> None:
     ],
 )
 def test_certificates(now: datetime.datetime, status: str, words: str) -> None:
-    (result,) = doctor_certificate.check([str(EXPIRED), str(EXPIRED)], 21, now)
+    (result,) = doctor_certificate.judge([str(EXPIRED), str(EXPIRED)], 21, now)
     assert result.status == status
     assert words in result.seen
 
@@ -233,13 +234,13 @@ def test_what_is_no_certificate(content: str | None, words: str, tmp_path: pathl
         content = "\n".join([*lines[:3], lines[-1]])
     if content is not None:
         path.write_text(content, encoding="ascii")
-    (result,) = doctor_certificate.check([str(path)], 21)
+    (result,) = doctor_certificate.judge([str(path)], 21)
     assert result.status == "failed"
     assert words in result.seen
 
 
 def test_no_certificates() -> None:
-    (result,) = doctor_certificate.check([], 21)
+    (result,) = doctor_certificate.judge([], 21)
     assert result.status == "skipped"
     assert "Not applicable" in result.seen
 
@@ -342,9 +343,7 @@ def test_backups(entry: dict[str, t.Any] | None, status: str, words: str) -> Non
         last = entry["last_success"]
         entries["one"] = {**entry, "last_success": None if last is None else now + last}
     text = json.dumps({"environments": entries})
-    (result,) = doctor_resources.check_backups(
-        text, "/status", ["one"], 26, now, lambda path: path == "/b"
-    )
+    (result,) = backups.check_backups(text, "/status", ["one"], 26, now, lambda path: path == "/b")
     assert result.status == status
     assert words in result.seen
 
@@ -359,14 +358,14 @@ def test_backups(entry: dict[str, t.Any] | None, status: str, words: str) -> Non
     ],
 )
 def test_no_status_of_backups(text: str | None, status: str) -> None:
-    (result,) = doctor_resources.check_backups(text, "/status", ["one"], 26)
+    (result,) = backups.check_backups(text, "/status", ["one"], 26)
     assert result.status == status
     assert "/status" in result.seen
 
 
 def test_what_concerns_no_single_environment() -> None:
     text = json.dumps({"environments": {"one": {"last_success": 7200}}, "last_error": "no route"})
-    general, one = doctor_resources.check_backups(text, "/status", ["one"], 26, 7200)
+    general, one = backups.check_backups(text, "/status", ["one"], 26, 7200)
     assert (general.status, one.status) == ("failed", "ok")
     assert "no route" in general.seen
 
@@ -387,7 +386,7 @@ def test_what_concerns_no_single_environment() -> None:
 def test_journals(content: str | None, status: str, tmp_path: pathlib.Path) -> None:
     if content is not None:
         (tmp_path / "x.json").write_text(content, encoding="ascii")
-    (result,) = doctor_resources.check_transactions(str(tmp_path))
+    (result,) = unfinished.check_transactions(str(tmp_path))
     assert result.status == status
     if status == "failed":
         assert "/etc/x" in result.seen
@@ -399,14 +398,14 @@ def test_nothing_is_out_of_service(content: str | None, tmp_path: pathlib.Path) 
     path = tmp_path / ".out-of-service"
     if content is not None:
         path.write_text(content, encoding="ascii")
-    (result,) = doctor_resources.check_out_of_service(str(path))
+    (result,) = unfinished.check_out_of_service(str(path))
     assert result.status == "ok"
 
 
 def test_what_is_out_of_service_is_named_with_its_reason(tmp_path: pathlib.Path) -> None:
     path = tmp_path / ".out-of-service"
     path.write_text('{"two": "half upgraded", "one": "crashed"}', encoding="ascii")
-    found = list(doctor_resources.check_out_of_service(str(path)))
+    found = list(unfinished.check_out_of_service(str(path)))
     assert [(each.status, each.subject, each.seen) for each in found] == [
         ("failed", "environment one", "crashed"),
         ("failed", "environment two", "half upgraded"),

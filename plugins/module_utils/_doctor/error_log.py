@@ -12,6 +12,9 @@ import re
 import stat
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import system as doctor_system
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.host import Host
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.registry import APACHE, check
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import (
     FAILED,
     OK,
@@ -248,7 +251,26 @@ def logs(paths: t.Iterable[str], server_root: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def check(
+@check("error_log", "No daemon process has crashed or hung lately", APACHE)
+def error_log(host: Host) -> t.Iterator[Result]:
+    paths = [each.arguments[0] for each in host.configuration.all("ErrorLog") if each.arguments]
+    hours = host.params["log_hours"]
+    evidence = Evidence(suspects(host.results), doctor_system.kernel_log(hours))
+    return judge(logs(dict.fromkeys(paths), host.server_root), hours, evidence=evidence)
+
+
+def suspects(results: t.Sequence[Result]) -> list[str] | None:
+    """What is known to crash daemon processes and is there; None if no check has looked for it."""
+    if not {"psycopg2", "application_group"} <= {result.check for result in results}:
+        return None
+    return [
+        f"{result.seen.rstrip('.')} (check {result.check})"
+        for result in results
+        if (result.check, result.status) in (("psycopg2", WARNING), ("application_group", FAILED))
+    ]
+
+
+def judge(
     paths: t.Sequence[str],
     hours: int,
     now: datetime.datetime | None = None,
