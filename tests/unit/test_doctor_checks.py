@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
+import subprocess
+import sys
 import typing as t
 
 import pytest
@@ -46,6 +49,17 @@ def test_every_check_is_named(read: t.Callable[[], list[str]]) -> None:
     assert [name for name in known if name not in named] == [], f"Add this to {read.__doc__}"
     assert [name for name in named if name not in known] == [], f"Remove this from {read.__doc__}"
     assert named == known, f"Another order than the checks have: {read.__doc__}"
+
+
+def test_root_knows_the_checks_without_trac() -> None:
+    """The names and titles of the worker's checks, too: Ansible's Python on hosts has no Trac."""
+    source = (
+        f"import sys; sys.modules['trac'] = None; import {checks.__name__} as c; print(*c.TITLES)"
+    )
+    output = subprocess.check_output(
+        [sys.executable, "-c", source], text=True, env={"PYTHONPATH": os.pathsep.join(sys.path)}
+    )
+    assert output.split() == list(checks.TITLES)
 
 
 def test_every_check_stands_in_one_place() -> None:

@@ -33,7 +33,7 @@ _CONFIGURATION_SECONDS = 20
 _ANSWER_SECONDS = 10
 _LONGEST_ANSWER = 1 << 16  # bytes
 
-# Nothing of the running server is touched: the test has a directory of its own for its locks.
+# The test leaves the running server alone: it has a directory of its own for its locks.
 _TEST = """
 if [ -r "$2/envvars" ]; then . "$2/envvars"; fi
 export APACHE_RUN_DIR="$1" APACHE_LOCK_DIR="$1" APACHE_PID_FILE="$1/apache2.pid"
@@ -94,7 +94,7 @@ def apache_running(host: Host) -> t.Iterator[Result]:
 
 
 def _options_answer(endpoint: apache_host.Endpoint, seconds: float) -> str:
-    """Why Apache itself does not answer; empty when it does. No site is asked."""
+    """The error of a request to Apache itself, not to a site; empty if it answers."""
     connection = http.client.HTTPConnection(
         endpoint.address or "127.0.0.1", endpoint.port, timeout=seconds
     )
@@ -161,7 +161,7 @@ def _package_version(path: str) -> str | None:
 
 
 def mod_wsgi_object(server_root: str) -> tuple[str, bytes | None, bool, bool] | None:
-    """Path and content of mod_wsgi, whether it is in a running Apache, and whether its file is."""
+    """Path and content of mod_wsgi; whether a running Apache has it; whether the file exists."""
     mapping = apache_host.loaded_mapping()
     if mapping is not None:
         return mapping.path, apache_host.mapped_content(mapping), True, not mapping.deleted
@@ -189,19 +189,19 @@ def check_mod_wsgi(server_root: str) -> t.Iterator[Result]:
             "a2enmod wsgi && systemctl restart apache2",
         )
         return
-    path, content, running, there = found
+    path, content, running, exists = found
     version = apache_host.version_in_object(content) if content is not None else None
-    package = _package_version(path) if there else None
-    yield from judge_mod_wsgi(path, version, package, running, there)
+    package = _package_version(path) if exists else None
+    yield from judge_mod_wsgi(path, version, package, running, exists)
 
 
 def judge_mod_wsgi(
-    path: str, version: str | None, package: str | None, running: bool, there: bool
+    path: str, version: str | None, package: str | None, running: bool, exists: bool
 ) -> t.Iterator[Result]:
-    """What there is to say about a version of mod_wsgi."""
+    """Judge a version of mod_wsgi."""
     name = "mod_wsgi_version"
     upgrade = "Install another version: apt install --only-upgrade libapache2-mod-wsgi-py3"
-    if not there:
+    if not exists:
         yield Result(
             name,
             WARNING if running else FAILED,
@@ -214,12 +214,12 @@ def judge_mod_wsgi(
             else "Install it again: apt install --reinstall libapache2-mod-wsgi-py3",
         )
     verdict = version_gate.judge(version or package)
-    # The distribution's own number tells more, if it is that of the same release.
+    # The package's version names security fixes, if the package is of the same release.
     if package and (version is None or package.split(":")[-1].startswith(version)):
         verdict = version_gate.judge(package)
     if not verdict.accepted:
         yield Result(name, FAILED, verdict.message, "Trac does not work with it.", upgrade)
     for warning in verdict.warnings:
         yield Result(name, WARNING, warning, "Trac works, with that fault.", upgrade)
-    if verdict.accepted and not verdict.warnings and there:
+    if verdict.accepted and not verdict.warnings and exists:
         yield Result(name, OK, f"{verdict.message} ({path})")

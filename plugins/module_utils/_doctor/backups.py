@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The check of backups, by the file in which they say how they went."""
+"""The check of backups, by the status file that role trac_backup writes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def check_backups(
     now: float | None = None,
     exists: t.Callable[[str], bool] = os.path.lexists,
 ) -> t.Iterator[Result]:
-    """What the file says that backups write, beside what they should have done."""
+    """Compare the status file with the environments that should have backups."""
     name = "backup"
     now = time.time() if now is None else now
     if not environments:

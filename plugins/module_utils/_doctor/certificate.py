@@ -35,7 +35,7 @@ def read(path: str) -> tuple[datetime.datetime, datetime.datetime]:
 def judge_dates(
     path: str, first: datetime.datetime, last: datetime.datetime, days: int, now: datetime.datetime
 ) -> Result:
-    """What there is to say about a certificate's dates."""
+    """Judge a certificate by its dates."""
     name = "certificate"
     left = (last - now).days
     renew = "Renew it (with certbot: certbot renew), then: systemctl reload apache2"
@@ -76,7 +76,7 @@ def configured(configuration: apache_configuration.Configuration, server_root: s
 
 
 def managed(configuration: apache_configuration.Configuration, server_root: str) -> dict[str, str]:
-    """The hosts whose certificates mod_md gets, and the directory where it keeps all of them."""
+    """The host names whose certificates mod_md gets, each with mod_md's directory."""
     names = [each.arguments[0] for each in configuration.all("MDomain") if each.arguments]
     for each in configuration.directives:
         names += [
@@ -93,9 +93,9 @@ def _managed_path(name: str, store: str) -> str:
 
 
 def _why_missing(name: str, store: str) -> str:
-    """What mod_md says of its last attempt; empty when nothing."""
+    """The error of mod_md's last attempt; empty if there is none."""
     try:
-        # Apache's account writes there.
+        # Apache's account may write there, so links are not followed.
         path = os.path.join(store, "staging", name, "job.json")
         text = regular_file.read(path, 1 << 20, follow=False)
         return str(json.loads(text)["last"]["detail"])
@@ -104,7 +104,7 @@ def _why_missing(name: str, store: str) -> str:
 
 
 def check_managed(hosts: t.Mapping[str, str]) -> t.Iterator[Result]:
-    """Hosts that mod_md has no certificate for."""
+    """Host names that mod_md has no certificate for."""
     for name, store in hosts.items():
         if not os.path.exists(_managed_path(name, store)):
             why = _why_missing(name, store)
@@ -133,7 +133,7 @@ def judge(
     now: datetime.datetime | None = None,
     hosts: t.Mapping[str, str] | None = None,
 ) -> t.Iterator[Result]:
-    """The certificates in files, and those of hosts that mod_md looks after."""
+    """The certificates in files, and those that mod_md gets for host names."""
     now = now or datetime.datetime.now(datetime.timezone.utc)
     hosts = hosts or {}
     yield from check_managed(hosts)

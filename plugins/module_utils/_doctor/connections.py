@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The check of connections: what database servers take, and what the sites can open."""
+"""Compare what database servers allow with the connections that the sites can open."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def budget_results(
         )
         budget = connection_budget.budget(server, pools)
         if budget.enough is None:
-            # The check database says what is the matter.
+            # The check database tells what is wrong with it.
             yield Result(name, SKIPPED, f"{server.name}: {server.reason}", subject=server.name)
         elif budget.enough:
             seen = f"{server.name} takes {server.available}, the sites can open {budget.needed}"

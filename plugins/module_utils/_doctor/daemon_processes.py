@@ -27,8 +27,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result impor
     Result,
 )
 
-# What the daemon's account sees of a python-home.
-_LOOK_AT_HOME = """
+# Run as the daemon's account: what it can read of a python-home.
+_READ_HOME = """
 import glob, json, os, sys
 home = sys.argv[1]
 seen = {"exists": os.path.isdir(home), "closed": [], "versions": [], "base": ""}
@@ -75,7 +75,7 @@ def python_home(host: Host) -> t.Iterator[Result]:
 
 
 def python_of(path: str) -> str:
-    """The version of Python that a mod_wsgi of Debian is built for, from its file's name."""
+    """The version of Python that Debian's mod_wsgi is built for, from its file's name."""
     match = re.search(r"mod_wsgi\.so-(\d+\.\d+)$", path)
     if match is None:
         # Debian has one Python, and the link says which.
@@ -85,16 +85,16 @@ def python_of(path: str) -> str:
 
 
 class Home(t.NamedTuple):
-    """A Python that some processes are given, and the account that has to read it."""
+    """A python-home, and the account that has to read it."""
 
     path: str
     user: str
-    who: str
-    place: str
+    who: str  # whose it is: "process group trac"
+    place: str  # of the directive: file and line
 
 
 def homes(configuration: apache_configuration.Configuration, apache_user: str) -> list[Home]:
-    """All Pythons that the configuration names."""
+    """Each python-home that the configuration names."""
     found = [
         Home(
             group.options["python-home"],
@@ -112,7 +112,7 @@ def homes(configuration: apache_configuration.Configuration, apache_user: str) -
 
 
 def judge_home(home: Home, seen: t.Mapping[str, t.Any], version: str) -> Result:
-    """What there is to say about a python-home, given what its account sees of it."""
+    """Judge a python-home by what its account can read of it."""
     name = "python_home"
     crash = (
         "The processes cannot start their Python ('Failed to import encodings module' in the error "
@@ -153,7 +153,7 @@ def check_homes(found: t.Sequence[Home], version: str) -> t.Iterator[Result]:
     for home in found:
         key = home.path, home.user
         if key not in answers:
-            answers[key] = doctor_system.ask(_LOOK_AT_HOME, [home.path], 10, home.user)
+            answers[key] = doctor_system.ask(_READ_HOME, [home.path], 10, home.user)
         yield judge_home(home, answers[key], version)
 
 
@@ -166,7 +166,7 @@ def application_group(host: Host) -> t.Iterator[Result]:
 def check_application_group(
     scripts: t.Sequence[apache_configuration.Script], subversion: t.Sequence[str]
 ) -> t.Iterator[Result]:
-    """Subversion's bindings crash outside of the first interpreter; others misbehave."""
+    """Scripts outside of the first interpreter, where Subversion's bindings crash."""
     name = "application_group"
     outside = [script for script in scripts if script.application_group != "%{GLOBAL}"]
     for script in outside:
@@ -203,7 +203,7 @@ def locale(host: Host) -> t.Iterator[Result]:
 def wanted_locales(
     configuration: apache_configuration.Configuration, environment: t.Mapping[str, str]
 ) -> dict[str, str]:
-    """Each locale that processes of mod_wsgi are to use, and who says so."""
+    """Each locale that processes of mod_wsgi use, and where that is configured."""
     own = environment.get("LC_ALL") or environment.get("LANG") or "C"
     wanted: dict[str, str] = {}
     groups = apache_configuration.daemon_groups(configuration)
@@ -245,7 +245,7 @@ def embedded_results(
     configuration: apache_configuration.Configuration,
     scripts: t.Sequence[apache_configuration.Script],
 ) -> t.Iterator[Result]:
-    """Scripts for Apache's own processes, where these may run none."""
+    """Scripts in embedded mode, or without their process group, where embedded mode is off."""
     if not apache_configuration.restricts_embedded(configuration):
         return
     groups = {group.name for group in apache_configuration.daemon_groups(configuration)}

@@ -34,14 +34,14 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac.environment_sp
 )
 
 _INTEGRITY_SECONDS = 10.0
-_SQLITE_STEPS = 10_000  # between two looks at the clock
+_SQLITE_STEPS = 10_000  # of its virtual machine, between two looks at the clock
 _FAULTS_SHOWN = 3
 _UNSOUND = "Trac cannot use the database as it is"
 
 
 @check("database", "The databases answer", TRAC)
 def database(opened: OpenedEnvironment) -> list[Result]:
-    """Sets whether it answers, which others need to know."""
+    """Ask the database something; sets DATABASE absent when it does not answer."""
     environment, path = opened.environment, opened.path
     unusable = _unusable_file(opened)
     if unusable:
@@ -52,7 +52,7 @@ def database(opened: OpenedEnvironment) -> list[Result]:
         server = _server(environment)
         with trac_database.connected(environment) as connection:
             connection.cursor().execute("SELECT value FROM system WHERE name = 'x'")
-    # Each driver has exceptions of its own.
+    # Each driver has its own exceptions.
     except Exception as e:  # noqa: BLE001
         opened.absent[DATABASE] = "the database does not answer"
         return [
@@ -72,13 +72,13 @@ def database(opened: OpenedEnvironment) -> list[Result]:
 
 
 def _unusable_file(opened: OpenedEnvironment) -> Result | None:
-    """Why SQLite has no file to work with. It would make an empty one, or wait."""
+    """Why SQLite cannot use its file. Opening it would make an empty one, or wait."""
     from trac.core import TracError
 
     try:
         file = trac_database.sqlite_file(opened.environment)
     except TracError:
-        return None  # a connection string that Trac cannot read, which the next step says
+        return None  # Trac cannot read the connection string: connecting tells why
     if file is None or not os.path.isabs(file):
         return None
     account = paths.account()
@@ -127,7 +127,7 @@ def _server(environment: t.Any) -> str:
 
 @check("database_integrity", "SQLite's files are sound", TRAC, (DATABASE,))
 def database_integrity(opened: OpenedEnvironment) -> list[Result]:
-    """Sets whether damage is known."""
+    """Run SQLite's quick_check; sets SOUND_DATABASE absent when there is damage."""
     name = "database_integrity"
     file = trac_database.sqlite_file(opened.environment)
     if file is None:
@@ -157,11 +157,11 @@ def database_integrity(opened: OpenedEnvironment) -> list[Result]:
 
 
 class _NoTime(Exception):
-    """A check of a file takes too long."""
+    """The quick_check of a file takes too long."""
 
 
 def _sqlite_faults(file: str, seconds: float = _INTEGRITY_SECONDS) -> list[str]:
-    """What SQLite finds wrong with a file, which is opened for reading only."""
+    """The errors of a quick_check. The file is opened for reading only."""
     end = time.monotonic() + seconds
     connection = sqlite3.connect(f"file:{quote(file)}?mode=ro", uri=True, timeout=5)
     connection.set_progress_handler(lambda: time.monotonic() > end, _SQLITE_STEPS)
@@ -177,7 +177,7 @@ def _sqlite_faults(file: str, seconds: float = _INTEGRITY_SECONDS) -> list[str]:
 
 @check("database_version", "No environment needs an upgrade", TRAC, (DATABASE,))
 def database_version(opened: OpenedEnvironment) -> list[Result]:
-    """Sets whether an upgrade is needed, as far as can be told."""
+    """Compare versions; sets SOUND_DATABASE absent when an upgrade is needed or fails."""
     from trac.core import TracError
     from trac.db.api import DatabaseManager
     from trac.db_default import db_version

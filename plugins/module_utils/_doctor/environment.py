@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Examine one environment through Trac: trac.ini, and when Trac can open it, all checks of TRAC.
+"""Examine one environment: trac.ini, and if Trac can open it, all checks of the group TRAC.
 
 This runs under the Python that has Trac, as the account that owns the environments, and writes
 nothing: the environment is opened without its log, and saving trac.ini does nothing.
@@ -47,7 +47,7 @@ _SUBVERSION = "tracopt.versioncontrol.svn.svn_fs.SubversionConnector"
 
 
 class Examination:
-    """All that is looked at in one environment."""
+    """The examination of one environment."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -57,15 +57,15 @@ class Examination:
         self.facts: dict[str, t.Any] = {
             "title": None,
             "subversion": False,
-            # Why no login is taken, or not at /login; and what to do.
+            # Why Trac takes no login, or none at /login, and what to do: in turn.
             "no_login": [],
             "no_login_page": [],
         }
         self.redactor = secrets.Redactor()
 
     def run(self) -> None:
-        """Look at everything; what cannot be looked at is skipped, with the reason."""
-        if files.is_there(self.path).status != OK:
+        """Make all checks; what cannot be checked is skipped, with the reason."""
+        if files.check_existence(self.path).status != OK:
             self._skip("there is no environment (see environments)")
             return
         if files.ini_fault(self.path) is not None:
@@ -95,7 +95,7 @@ class Examination:
         known = len(environment_class.failed_plugins.messages)
         try:
             environment = environment_class(self.path, ini.proposed({}))
-        # A plugin may raise anything when it is loaded.
+        # A plugin may raise any exception when it is loaded.
         except Exception as e:  # noqa: BLE001
             why = opening.reason(e, self.path)
             result = Result(

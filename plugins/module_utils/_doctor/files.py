@@ -37,7 +37,7 @@ _NEVER = (
 
 
 def names(directory: str, expected: t.Iterable[str]) -> list[str]:
-    """The environments of a directory, and those that should be there."""
+    """The names of the environments of a directory, and of those that should be there."""
     try:
         entries = sorted(os.listdir(directory))
     except OSError:
@@ -53,11 +53,11 @@ def names(directory: str, expected: t.Iterable[str]) -> list[str]:
 
 @check("environments", "The environments are there", FILES)
 def environments(path: str) -> list[Result]:
-    return [is_there(path), *check_restored(path)]
+    return [check_existence(path), *check_restored(path)]
 
 
-def is_there(path: str) -> Result:
-    """Whether there is an environment at a path, as Trac sees it."""
+def check_existence(path: str) -> Result:
+    """Whether a path is an environment for Trac."""
     name, subject = "environments", f"environment {os.path.basename(path)}"
     here = f"environment {path}"
     missing = (
@@ -100,7 +100,7 @@ def is_there(path: str) -> Result:
 
 
 def check_restored(path: str) -> list[Result]:
-    """What is left of a restoration that was killed while it replaced the environment."""
+    """Whether a restoration was killed while it replaced the environment."""
     directory, name = os.path.split(path)
     holder = restore_mark.unfinished(directory).get(name)
     if holder is None:
@@ -161,7 +161,7 @@ def check_files(path: str) -> list[Result]:
 
 
 def ini_fault(path: str) -> Result | None:
-    """Why there is no trac.ini to read."""
+    """Why trac.ini cannot be read; nothing if it can."""
     ini = os.path.join(path, INI)
     why = paths.no_file(ini)
     if not why:
@@ -178,7 +178,7 @@ def ini_fault(path: str) -> Result | None:
 
 
 def _closed(path: str, closed: t.Sequence[str]) -> list[Result]:
-    """What belongs to others, or has a mode that keeps this account out."""
+    """Files whose owner or mode keeps this account out."""
     if not closed:
         return []
     account = paths.account()
@@ -198,7 +198,7 @@ def _closed(path: str, closed: t.Sequence[str]) -> list[Result]:
 
 
 def _links(path: str, links: t.Mapping[str, environment_links.Led]) -> list[Result]:
-    """Links to nothing, or to what this account does not own, whose content no copy holds."""
+    """Links to nothing, or to files of other accounts: copies hold the link without its content."""
     broken: list[str] = []
     foreign: list[str] = []
     for link, led in links.items():
@@ -251,7 +251,7 @@ def trac_ini(path: str) -> list[Result]:
 
 
 def check_ini(path: str) -> Result:
-    """Whether trac.ini can be saved from the web. Whether Trac understands it is seen elsewhere."""
+    """Whether trac.ini can be saved from the web. Trac parses it in the group TRAC."""
     name, subject = "trac_ini", f"environment {os.path.basename(path)}"
     ini, account = os.path.join(path, INI), paths.account()
     if paths.no_file(ini) or paths.is_read_only(ini):

@@ -24,7 +24,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result impor
 SERVER_ROOT = "/etc/apache2"
 STATE_DIRECTORY = "/var/lib/trac-mod-wsgi"
 
-_LEAST_SECONDS = 5.0  # for what comes late
+_LEAST_SECONDS = 5.0  # what a late part of the examination still gets
 
 
 class Host:
@@ -40,19 +40,19 @@ class Host:
         self.state_directory = STATE_DIRECTORY
         self._end: float = time.monotonic() + params["timeout"]
         self.results: list[Result] = []
-        # What the worker finds out: environments, what is known of each, and database servers.
+        # What the worker reports: names and facts of environments, and database servers.
         self.names: list[str] = []
         self.facts: dict[str, dict[str, t.Any]] = {}
         self.servers: list[dict[str, t.Any]] = []
         # What the sites have answered.
         self.visit = Visit()
-        # What checks may need and there is not, with the reason.
+        # What checks may need and is not there, with the reason.
         self.absent: dict[str, str] = {
             registry.SERVERS: "Nothing has been found out of the environments."
         }
 
     def seconds_left(self) -> float:
-        """Seconds that are left for everything; never none at all."""
+        """Seconds until the time limit of the examination, with a minimum."""
         return max(_LEAST_SECONDS, self._end - time.monotonic())
 
     def skip(self, names: t.Iterable[str], why: str) -> None:

@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Load Trac and its plugins, and remember which plugins did not load. Nothing is written."""
+"""Load Trac and plugins, and collect the messages about plugins that did not load."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import opening
 
 
 class _FailedPlugins(logging.Handler):
-    """Keeps what Trac logs about plugins that it could not load."""
+    """Collects Trac's messages about plugins that it could not load."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -26,7 +26,7 @@ class _FailedPlugins(logging.Handler):
         message = record.getMessage()
         if not message.startswith(("Skipping ", "Failed to load plugin")):
             return
-        # Libraries that Trac can do without: no fault.
+        # An optional library of Trac's own components is missing: no fault.
         if record.levelno < logging.WARNING and re.match(r'Skipping "trac(opt)?\.', message):
             return
         # The first line names the plugin, the last one the error.
@@ -41,7 +41,7 @@ def environment_class() -> t.Any:
     base = opening.environment_class()
 
     class ExaminedEnvironment(base):  # type: ignore[misc,valid-type]
-        """An environment that remembers which plugins did not load."""
+        """An environment that collects messages about plugins. It does not write into its log."""
 
         abstract = True
         required = False
@@ -56,7 +56,7 @@ def environment_class() -> t.Any:
 
 
 def load_trac() -> tuple[str, list[str]]:
-    """Load Trac with the plugins of this Python; its version, and what could not be loaded."""
+    """Load Trac and this Python's plugins; the version, and messages about plugins."""
     import trac
     import trac.web.main  # what the script of a site imports
     from trac.config import UnicodeConfigParser

@@ -24,11 +24,11 @@ class OpenedEnvironment:
         self.environment = environment
         self.path: str = environment.path
         self.ini = ini
-        self.failed_plugins = failed_plugins  # what Trac has logged of them
+        self.failed_plugins = failed_plugins  # Trac's log messages about them
         self.subject = subject
         # Whether it needs an upgrade, as far as can be told.
         self.outdated = False
-        # What checks may need and there is not, with the reason.
+        # What checks may need and is not there, with the reason.
         self.absent: dict[str, str] = {}
 
     def result(
@@ -42,5 +42,5 @@ class OpenedEnvironment:
 
     @functools.cached_property
     def findings(self) -> list[Finding]:
-        """What a run of site.yml would warn of."""
+        """The warnings that a run of site.yml would have."""
         return trac_findings.findings(self.environment, self.ini, ask=self.has(DATABASE))

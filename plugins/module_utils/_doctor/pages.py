@@ -1,8 +1,9 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask the sites for pages, as a visitor would. Each address is asked once; several checks look at
-the answer.
+"""Request pages of the sites, as a visitor would.
+
+Each URL is requested once; several checks look at the answer.
 """
 
 from __future__ import annotations
@@ -24,28 +25,31 @@ _WORKERS = 4
 REDIRECTS = (301, 302, 303, 307, 308)
 _LONGEST_BODY_BYTES = 2 * 1024 * 1024
 _TITLE_SHOWN = 200  # characters
-_MINUTE_SECONDS = 61  # of the limit of logins
+_MINUTE_SECONDS = 61  # the limit of logins counts those of a minute
 
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """Something to ask for."""
+    """A page to request."""
 
     url: str
     host: str
     site: str
-    environment: str = ""  # whose start page it is
+    environment: str = ""  # of a start page
 
     @property
     def subject(self) -> str:
-        """What results about it are about."""
+        """The subject of results about it."""
         environment = f", environment {self.environment}" if self.environment else ""
         return f"site {self.site}{environment}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What came; without a status nothing did, for a reason. Not asked: no time was left."""
+    """The answer to a request. Without a status there was none, for a reason.
+
+    If it was not asked, no time was left.
+    """
 
     status: int = 0
     text: str = ""
@@ -64,12 +68,12 @@ class Answer:
 
     @property
     def from_apache(self) -> bool:
-        """Whether it is one of Apache's own pages of errors, whose titles are always the same."""
+        """Whether it is one of Apache's own error pages, which have fixed titles."""
         return bool(re.match(rf"{self.status} [A-Z]", self.title))
 
 
 def fetch(url: str, host: str, seconds: float) -> Answer:
-    """One GET, without following redirects but the one from a site to itself over TLS."""
+    """One GET. The only redirect that is followed is that of a site to HTTPS."""
     parts = urllib.parse.urlsplit(url)
     connection = None
     try:
@@ -99,7 +103,7 @@ def fetch(url: str, host: str, seconds: float) -> Answer:
 
 
 def ask(pages: t.Sequence[Page], seconds: float, budget: float) -> dict[Page, Answer]:
-    """All answers. What has no turn within the budget, in seconds, is not asked."""
+    """All answers. After the budget, in seconds, nothing more is requested."""
     end = time.monotonic() + budget
 
     def one(page: Page) -> Answer:
@@ -119,9 +123,9 @@ def after_a_minute(
     left: float,
     sleep: t.Callable[[float], None] = time.sleep,
 ) -> dict[Page, Answer]:
-    """The answers of the logins once more, if the first was refused for too many requests.
+    """Request the logins once more, if the first was refused for too many requests.
 
-    They may have been those of earlier checks. Nothing, where that is not so or no time is left.
+    Earlier checks may have made those. Nothing, if that is not so or no time is left.
     """
     refused = bool(logins) and answers[logins[0]].status == site_authentication.TOO_MANY
     if not refused or left < _MINUTE_SECONDS:
@@ -151,14 +155,14 @@ def start_pages(
 
 
 def second_page(page: Page) -> Page:
-    """A page for which nobody needs a permission, and which asks for all of them."""
+    """The page /about, which needs no permission, and has Trac work out all of a visitor's."""
     return dataclasses.replace(page, url=page.url.rstrip("/") + "/about")
 
 
 def login_pages(
     sites: t.Sequence[t.Mapping[str, t.Any]], environments: t.Sequence[str], base_url: str
 ) -> list[Page]:
-    """The login of each site, in the first of its environments."""
+    """The login page of each site, in the first of its environments."""
     return [
         page_of(site, served(site, environments)[0], base_url, "/login")
         for site in sites
@@ -171,7 +175,7 @@ def login_pages(
 
 @dataclasses.dataclass(frozen=True)
 class Visit:
-    """The pages that were asked for, by what they are, and all answers."""
+    """The pages that were requested, by kind, and all answers."""
 
     hellos: tuple[Page, ...] = ()
     logins: tuple[Page, ...] = ()
@@ -179,7 +183,7 @@ class Visit:
     answers: t.Mapping[Page, Answer] = dataclasses.field(default_factory=dict)
 
     def of(self, pages: t.Iterable[Page]) -> dict[Page, Answer]:
-        """The answers of some pages."""
+        """The answers for some pages."""
         return {page: self.answers[page] for page in pages}
 
 
@@ -191,7 +195,7 @@ def visit(
     seconds: float,
     seconds_left: t.Callable[[], float],
 ) -> Visit:
-    """Ask for everything.
+    """Request all pages.
 
     :param seconds: the most for one page
     :param seconds_left: what is left for all of them

@@ -13,7 +13,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import opening
 
 
 def account() -> str:
-    """The name of the account that looks, the one that serves the environments."""
+    """The name of the account that makes the checks, which serves the environments."""
     return opening.account_name(os.geteuid())
 
 

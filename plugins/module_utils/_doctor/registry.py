@@ -8,7 +8,7 @@ the checks of a module, C(checks.py) puts the modules in order.
 
 What a function is called with, and which account it runs as, depends on its group. Functions of
 the groups RUNTIME, FILES and TRAC are sent to the worker, so their modules import Trac only inside
-of functions: root reads the names and titles there, under a Python that has no Trac.
+of functions: root imports them, too, for names and titles, under a Python that has no Trac.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ TRAC = "trac"  # for each environment that Trac can open, called with an OpenedE
 # As root, called with the Host:
 APACHE = "apache"
 HOST = "host"
-SITES = "sites"  # when the sites have been asked over HTTP
+SITES = "sites"  # after pages of the sites were requested
 
 WORKER_GROUPS = (RUNTIME, FILES, TRAC)
 
 # What a check may need. Where it is missing, the check is skipped, with the reason.
 # Of the groups of root:
-WORKER = "worker"  # names and facts of the environments, which the worker finds out
-SERVERS = "servers"  # what the worker has learnt of the database servers
+WORKER = "worker"  # the worker has run before; facts that it did not find out are missing
+SERVERS = "servers"  # the worker's list of database servers
 RUNNING_APACHE = "running Apache"
-PAGES = "pages"  # a start page, or the hello-world, to ask for
+PAGES = "pages"  # a start page or the hello-world to request
 START_PAGES = "start pages"  # a site that serves an environment
 # Of the group FILES:
 ENVIRONMENT = "environment"  # the environment exists
@@ -50,7 +50,7 @@ _ATTRIBUTE = "doctor_check"
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """A function of the doctor's, and what its decorator says."""
+    """A function, and what its decorator says about it."""
 
     name: str
     title: str  # what it shows when all is well; empty for a further part of a check
@@ -87,5 +87,5 @@ def of(*modules: types.ModuleType) -> list[Check]:
 
 
 def missing(needs: t.Iterable[str], absent: t.Mapping[str, str]) -> str:
-    """Why a check cannot be made, given why what is absent is; empty when it can."""
+    """Why a check cannot be made, by what is absent; empty if it can."""
     return next((absent[need] for need in needs if need in absent), "")

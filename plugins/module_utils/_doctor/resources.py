@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of what a host has: room on its disks, and memory."""
+"""Checks of the host's resources: disk space and memory."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def check_disks(
     free_percent: int,
     statvfs: t.Callable[[str], os.statvfs_result] = os.statvfs,
 ) -> t.Iterator[Result]:
-    """Room for the service account below directories, given with what they hold."""
+    """Free space in directories, which are given with what they hold."""
     for directory, holds in directories.items():
         try:
             found = statvfs(directory)
@@ -95,7 +95,7 @@ def memory(host: Host) -> list[Result]:
 
 
 class Process(t.NamedTuple):
-    """A process of Apache: the name of its group, and its own share of the memory in kB."""
+    """A process of Apache: its process group, and its share of the memory in kB."""
 
     group: str
     kb: int
@@ -107,7 +107,7 @@ def _number(text: str, name: str) -> int:
 
 
 def _family(pids: t.Collection[int], proc: str) -> list[int]:
-    """Processes and their children, which may be closed to those who look from a container."""
+    """Processes and their children. Inside a container they may be unreadable."""
     found = list(pids)
     for path in glob.glob(os.path.join(proc, "[0-9]*", "stat")):
         fields = doctor_system.text_of(path).rpartition(")")[2].split()
@@ -118,7 +118,7 @@ def _family(pids: t.Collection[int], proc: str) -> list[int]:
 
 
 def processes(pids: t.Collection[int], proc: str = "/proc") -> list[Process]:
-    """Apache's processes and their memory; what several share is divided among them if known."""
+    """Apache's processes and their memory: PSS, which divides shared memory, else RSS."""
     found = []
     for pid in _family(pids, proc):
         directory = os.path.join(proc, str(pid))

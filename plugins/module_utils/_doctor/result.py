@@ -20,13 +20,13 @@ WARNING = "warning"
 FAILED = "failed"
 SKIPPED = "skipped"
 
-# From the one that matters most.
+# The worst first.
 STATUSES = (FAILED, WARNING, OK, SKIPPED)
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What a check has seen, what that means, and what to do about it."""
+    """What a check has seen, what that means, and what to do."""
 
     check: str
     status: str
@@ -45,12 +45,12 @@ class Result:
 
 
 class TimeIsUp(BaseException):
-    """A check has taken too long. No Exception, so that no check takes it for one of its own."""
+    """A check has taken too long. It is no Exception, so that no check catches it by mistake."""
 
 
 @contextlib.contextmanager
 def time_limit(seconds: int) -> t.Iterator[None]:
-    """Stop what has not ended after so many seconds. For the main thread only."""
+    """Raise TimeIsUp after so many seconds. For the main thread only."""
 
     def stop(_number: int, _frame: types.FrameType | None) -> None:
         raise TimeIsUp
@@ -81,7 +81,7 @@ def guarded(
     function: t.Callable[[], t.Iterable[Result]],
     seconds: int,
 ) -> list[Result]:
-    """The results of a check, whatever happens in it."""
+    """The results of a check; if it fails or takes too long, a result that says so."""
     try:
         with time_limit(seconds):
             return list(function())

@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Examine a host: all checks, each with what it needs, in one go."""
+"""Examine a host: run all checks that are wanted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PAGE_SECONDS = 10
 
 
 class Examination:
-    """All checks of a host that are wanted."""
+    """The examination of a host."""
 
     def __init__(self, params: t.Mapping[str, t.Any]) -> None:
         self.host = Host(params)
@@ -40,7 +40,7 @@ class Examination:
         self._check_group(registry.HOST)
         if self._is_wanted(lambda each: each.group == registry.SITES):
             self._guard("site_answers", self._check_sites)
-        redact = secrets.Redactor().redact  # passwords in connection strings, wherever they are
+        redact = secrets.Redactor().redact  # passwords in connection strings
         summary = checks.summary(
             [
                 dataclasses.replace(each, seen=redact(each.seen))
@@ -54,7 +54,7 @@ class Examination:
         return any(condition(each) and each.name in self.wanted for each in checks.FUNCTIONS)
 
     def _guard(self, check: str, function: t.Callable[[], None]) -> None:
-        """Turn a fault of what several checks need into a result of one of them."""
+        """Report an exception outside of any check as the result of one."""
         try:
             function()
         except Exception as e:  # noqa: BLE001

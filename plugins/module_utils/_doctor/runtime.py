@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of the Python that is to run Trac, made in it, as the account that runs it.
+"""Checks of the Python that runs Trac, made in it, as the service account.
 
 Each asks the interpreter itself. What they need of it is passed in, so that they can be tested.
 """
@@ -81,7 +81,7 @@ def setuptools(
     found = version("setuptools")
     try:
         load("pkg_resources")
-    # Whatever a broken installation raises.
+    # A broken installation may raise any exception.
     except Exception as e:  # noqa: BLE001
         yield Result(
             name,
@@ -156,10 +156,10 @@ def psycopg2(version: Version = installed) -> t.Iterator[Result]:
 
 @check("trac_import", "Trac can be imported", RUNTIME)
 def trac_import() -> t.Iterator[Result]:
-    """Loads Trac, which the checks of environments need."""
+    """Load Trac, which the checks of environments need."""
     try:
         version, messages = loading.load_trac()
-    # Not only ImportError: an unfit Python or setuptools shows itself in many ways.
+    # Not only ImportError: an unfit Python or setuptools raises other exceptions, too.
     except Exception as e:  # noqa: BLE001
         yield cannot_import(f"{type(e).__name__}: {e}", sys.executable)
         return
@@ -168,7 +168,7 @@ def trac_import() -> t.Iterator[Result]:
 
 
 def cannot_import(reason: str, python: str) -> Result:
-    """That there is no Trac."""
+    """The result when Trac cannot be imported."""
     return Result(
         "trac_import",
         FAILED,
@@ -180,7 +180,7 @@ def cannot_import(reason: str, python: str) -> Result:
 
 
 def killed(reason: str, python: str) -> Result:
-    """That Trac's Python was killed before it could tell anything."""
+    """The result when Trac's Python was killed before it could report anything."""
     return Result(
         "trac_import",
         FAILED,

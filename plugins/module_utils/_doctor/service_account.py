@@ -28,7 +28,7 @@ _JOB_SECONDS = 30
 
 
 def examine(host: Host) -> None:
-    """Take in what the worker says: with Trac's Python, else with this host's own, without Trac."""
+    """Run the worker with Trac's Python; if that fails, with the host's own, without Trac."""
     user, python = host.params["user"], host.params["python"]
     try:
         entry = pwd.getpwnam(user)
@@ -58,7 +58,7 @@ def examine(host: Host) -> None:
 
 
 def _ask_worker(host: Host, python: str, account: worker_process.Account, with_trac: bool) -> str:
-    """Why the worker broke off; empty if it did not."""
+    """Take in the worker's events; why it broke off, empty if it did not."""
     payload = {
         "directory": host.params["environments_dir"],
         "environments": host.params["environments"],
@@ -66,7 +66,7 @@ def _ask_worker(host: Host, python: str, account: worker_process.Account, with_t
         "job_seconds": min(_JOB_SECONDS, int(host.seconds_left())),
         "with_trac": with_trac,
     }
-    # A job that has begun may take its time.
+    # A job that has begun may use all of its time.
     limit = host.seconds_left() + payload["job_seconds"]
     try:
         for event in worker_process.run(python, account, worker, payload, timeout=limit):

@@ -40,7 +40,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import out_of_
 _NEEDS = (WORKER, RUNNING_APACHE, START_PAGES)
 
 
-# What pages of errors say, and what to do. The first that fits is taken.
+# Phrases of error pages, and what to do. The first that is found counts.
 _KNOWN = (
     (
         "needs to be upgraded",
@@ -101,7 +101,7 @@ def site_access(host: Host) -> list[Result]:
 
 
 def judge_access(pages: t.Mapping[Page, Answer]) -> list[Result]:
-    """Pages that Apache itself keeps from visitors."""
+    """Pages that Apache itself answers with 403."""
     name = "site_access"
     results = [
         Result(
@@ -126,7 +126,7 @@ def site_answers(host: Host) -> list[Result]:
 
 
 def judge_answers(pages: t.Mapping[Page, Answer]) -> list[Result]:
-    """Whether there is an answer at all, and which."""
+    """Judge each start page by its answer."""
     results = []
     for page, answer in pages.items():
         if answer.status == 403 and answer.from_apache:
@@ -148,7 +148,7 @@ def second_pages_answer(host: Host) -> list[Result]:
 
 
 def judge_second(first: t.Mapping[Page, Answer], answers: t.Mapping[Page, Answer]) -> list[Result]:
-    """What start pages do not tell, such as those that are closed to visitors."""
+    """Errors that start pages hide, such as those that are closed to visitors."""
     results = []
     for start, answer in first.items():
         page = second_page(start)

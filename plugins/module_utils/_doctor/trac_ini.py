@@ -61,7 +61,7 @@ def empty(ini: IniFile, subject: str) -> Result:
 def fault_results(
     faults: t.Iterable[trac_fault.Fault], path: str, subject: str
 ) -> t.Iterator[Result]:
-    """What makes pages errors, or opens them, although Trac opens the environment."""
+    """Options that break pages or open them to everybody, although Trac opens the environment."""
     for fault in faults:
         is_log = fault.what.startswith(trac_log.LOG_FILE)
         file = fault.what[len(trac_log.LOG_FILE) + 1 :]
@@ -80,7 +80,7 @@ def fault_results(
 
 @part("trac_ini", TRAC)
 def options(opened: OpenedEnvironment) -> t.Iterator[Result]:
-    """Options that break pages, open them to everybody, or keep everybody from logging in."""
+    """Options that can only be judged when Trac has opened the environment."""
     faults = trac_faults.faults(opened.environment, opened.outdated, ask=opened.has(DATABASE))
     return fault_results(faults, opened.path, opened.subject)
 

@@ -29,7 +29,7 @@ def transaction(host: Host) -> t.Iterator[Result]:
 
 
 def check_transactions(directory: str) -> t.Iterator[Result]:
-    """Journals of the module apache_transaction, known by what is in them."""
+    """Journals of the module apache_transaction, which have a key 'before'."""
     name = "transaction"
     found = []
     for path in sorted(glob.glob(os.path.join(directory, "*.json"))):
@@ -60,7 +60,7 @@ def out_of_service(host: Host) -> t.Iterator[Result]:
 
 
 def check_out_of_service(path: str) -> t.Iterator[Result]:
-    """What role trac_site keeps visitors from, for which it has written down the reasons."""
+    """Projects that role trac_site has taken out of service, with its reasons."""
     name = "out_of_service"
     reasons = site_out_of_service.read(doctor_system.text_of(path))
     for environment, why in sorted(reasons.items()):

@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Walk through an environment, for what the account that serves it cannot use."""
+"""Walk through an environment and collect what its account cannot use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import environment_links
 
-# Where Trac writes; the rest of an environment may be closed to it.
+# Where Trac writes; the rest of an environment may be read-only for it.
 WRITTEN = ("db", "log", "files", "attachments")
 _SECONDS = 10.0
 
@@ -19,14 +19,14 @@ _SECONDS = 10.0
 class Contents(t.NamedTuple):
     """What there is in an environment."""
 
-    closed: list[str]  # what this account cannot use as Trac needs to
+    closed: list[str]  # paths that this account cannot read, or write where Trac has to
     links: dict[str, environment_links.Led]
     entries: int
     complete: bool  # whether there was time for everything
 
 
 def walk(path: str, seconds: float = _SECONDS) -> Contents:
-    """Walk through an environment, and through what links lead to as copies do."""
+    """Walk through an environment, and through links that copies follow, too."""
     end = time.monotonic() + seconds
     closed: list[str] = []
     links: dict[str, environment_links.Led] = {}

@@ -1,12 +1,12 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of the checks that is made as the account that owns the environments.
+"""The checks that run as the service account, which owns the environments.
 
-It runs under the Python that has Trac, for all environments of a host in one program; where that
-Python is unfit, under another one, for what can be seen without Trac. Jobs run in processes of
-their own, which the kernel ends when they take too long: a database driver that waits for a dead
-server can be stopped in no other way.
+They run under the Python that has Trac, for all environments of a host in one program. If that
+Python is unfit, another one makes those that need no Trac. Jobs run in processes of their own,
+which the kernel ends after a time limit: a database driver that waits for a dead server can be
+stopped in no other way.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _FILES = registry.of(files)
 CHECKS = (*_RUNTIME, *_FILES, *environment.CHECKS)
 
 _SCRATCH = "trac-doctor-"
-# Read by libpq.
+# PGCONNECT_TIMEOUT, which libpq reads.
 _CONNECT_SECONDS = "5"
 
 Document = t.Dict[str, t.Any]
@@ -78,12 +78,12 @@ class _Work:
                 _say(self.output, "result", result=result.to_json())
 
     def runtime(self) -> bool:
-        """Look at the Python; whether Trac can be imported."""
+        """Check the Python; whether Trac can be imported."""
         has_trac = False
         for check in _RUNTIME:
             try:
                 results = list(check.function())
-            # What is installed there can be anything.
+            # Any package may be installed there.
             except Exception as e:  # noqa: BLE001
                 results = [broken(check.name, f"The check ended with {type(e).__name__}: {e}")]
             self.results(results)
@@ -102,7 +102,7 @@ class _Work:
     def _work(self, kind: str, name: str) -> Document:
         path = os.path.join(self.directory, name)
         if kind == "files":
-            exists = files.is_there(path).status == OK
+            exists = files.check_existence(path).status == OK
             results = [
                 result
                 for check in _FILES
@@ -152,7 +152,7 @@ class _Work:
 
     def _died(self, kind: str, name: str, death: str) -> None:
         if kind == "servers":
-            # The check database says what is the matter.
+            # The check database tells what is wrong.
             why = f"The database servers did not answer ({death})."
             self.results([Result("connections", SKIPPED, why)])
             return
@@ -203,7 +203,7 @@ class _Work:
 
 
 def serve(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
-    """Make the checks; writes one JSON document a line."""
+    """Make the checks; write one JSON document a line."""
     os.umask(0o077)
     os.environ["PGCONNECT_TIMEOUT"] = _CONNECT_SECONDS
     parent = tempfile.gettempdir()

@@ -33,7 +33,7 @@ def environment(tmp_path: pathlib.Path) -> pathlib.Path:
 def check(path: pathlib.Path) -> list[tuple[str, str, str]]:
     """Check, status and all words of what is not well."""
     found = [
-        doctor_files.is_there(str(path)),
+        doctor_files.check_existence(str(path)),
         *doctor_files.check_files(str(path)),
         doctor_files.check_ini(str(path)),
     ]
