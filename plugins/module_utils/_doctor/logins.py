@@ -15,10 +15,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.pages import
     served,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.registry import (
-    RUNNING_APACHE,
+    FOR_START_PAGES,
     SITES,
-    START_PAGES,
-    WORKER,
     check,
     part,
 )
@@ -33,11 +31,10 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import (
     authentication as site_authentication,
 )
 
-_NEEDS = (WORKER, RUNNING_APACHE, START_PAGES)
 _NO_LOGIN = "Authentication information not available"
 
 
-@check("site_login", "Visitors can log in", SITES, _NEEDS)
+@check("site_login", "Visitors can log in", SITES, FOR_START_PAGES)
 def site_login(host: Host) -> list[Result]:
     return judge_login(host.visit.of(host.visit.logins))
 
@@ -89,7 +86,7 @@ def judge_login(pages: t.Mapping[Page, Answer]) -> list[Result]:
     return results
 
 
-@part("site_login", SITES, _NEEDS)
+@part("site_login", SITES, FOR_START_PAGES)
 def logins_are_taken(host: Host) -> list[Result]:
     return judge_logins_taken(host.params["sites"], host.facts)
 
@@ -121,7 +118,7 @@ def judge_logins_taken(
     return results
 
 
-@check("site_private", "Private projects are closed without a login", SITES, _NEEDS)
+@check("site_private", "Private projects are closed without a login", SITES, FOR_START_PAGES)
 def site_private(host: Host) -> list[Result]:
     return judge_private(host.visit.of(host.visit.starts), host.params["sites"])
 

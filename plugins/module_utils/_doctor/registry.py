@@ -37,6 +37,7 @@ SERVERS = "servers"  # the worker's list of database servers
 RUNNING_APACHE = "running Apache"
 PAGES = "pages"  # a start page or the hello-world to request
 START_PAGES = "start pages"  # a site that serves an environment
+FOR_START_PAGES = (WORKER, RUNNING_APACHE, START_PAGES)
 # Of the group FILES:
 ENVIRONMENT = "environment"  # the environment exists
 # Of the group TRAC:

@@ -21,10 +21,10 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.pages import
     second_page,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.registry import (
+    FOR_START_PAGES,
     PAGES,
     RUNNING_APACHE,
     SITES,
-    START_PAGES,
     WORKER,
     check,
     part,
@@ -36,9 +36,6 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result impor
     Result,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import out_of_service
-
-_NEEDS = (WORKER, RUNNING_APACHE, START_PAGES)
-
 
 # Phrases of error pages, and what to do. The first that is found counts.
 _KNOWN = (
@@ -95,7 +92,7 @@ def judge_hello_world(page: Page, answer: Answer) -> Result:
     )
 
 
-@check("site_access", "Apache lets requests reach the scripts", SITES, _NEEDS)
+@check("site_access", "Apache lets requests reach the scripts", SITES, FOR_START_PAGES)
 def site_access(host: Host) -> list[Result]:
     return judge_access(host.visit.of(host.visit.starts))
 
@@ -120,7 +117,7 @@ def judge_access(pages: t.Mapping[Page, Answer]) -> list[Result]:
     return results or [Result(name, OK, "no page is kept from visitors by Apache")]
 
 
-@check("site_answers", "The sites answer", SITES, _NEEDS)
+@check("site_answers", "The sites answer", SITES, FOR_START_PAGES)
 def site_answers(host: Host) -> list[Result]:
     return judge_answers(host.visit.of(host.visit.starts))
 
@@ -142,7 +139,7 @@ def judge_answers(pages: t.Mapping[Page, Answer]) -> list[Result]:
     return results
 
 
-@part("site_answers", SITES, _NEEDS)
+@part("site_answers", SITES, FOR_START_PAGES)
 def second_pages_answer(host: Host) -> list[Result]:
     return judge_second(host.visit.of(host.visit.starts), host.visit.answers)
 
@@ -193,7 +190,7 @@ def _no_page(page: Page, answer: Answer) -> Result:
     )
 
 
-@check("site_title", "Each URL shows its own project", SITES, _NEEDS)
+@check("site_title", "Each URL shows its own project", SITES, FOR_START_PAGES)
 def site_title(host: Host) -> list[Result]:
     titles = {name: facts["title"] for name, facts in host.facts.items()}
     return judge_titles(host.visit.of(host.visit.starts), titles)

@@ -58,6 +58,8 @@ class Doctor:
         assert ended.value.code == 0
         result = json.loads(self.capsys.readouterr().out)
         assert result["changed"] is False
+        assert bool(result["failures"]) is (result["counts"]["failed"] > 0)
+        assert result["lines"][-1].startswith(f"{result['counts']['ok']} ok, ")
         return {check["name"]: check for check in result["checks"]}
 
     def bad(self, **more: t.Any) -> dict[str, str]:
