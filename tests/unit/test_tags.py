@@ -131,4 +131,4 @@ def test_every_tag_is_known_and_documented() -> None:
 
 @pytest.mark.parametrize("playbook", ["restore", "upgrade", "verify"])
 def test_what_can_only_run_whole_has_no_tags(playbook: str) -> None:
-    assert {tag for task in tasks_of(playbook) for tag in task.tags} == set()
+    assert "tags:" not in (TOP / f"playbooks/{playbook}.yml").read_text(encoding="utf-8")
