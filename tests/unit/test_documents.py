@@ -57,7 +57,9 @@ def test_lines_are_short_but_in_tables(document: pathlib.Path) -> None:
         return  # written by programs
     lines = document.read_text(encoding="utf-8").splitlines()
     # The links of a table of contents cannot be broken.
-    long = [line for line in lines if len(line) > 120 and not re.match(r"\||- \[[^]]*\]\(\S*\)$", line)]
+    long = [
+        line for line in lines if len(line) > 120 and not re.match(r"\||- \[[^]]*\]\(\S*\)$", line)
+    ]
     assert long == []
 
 
