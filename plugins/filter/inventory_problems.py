@@ -5,21 +5,18 @@
 
 from __future__ import annotations
 
-import functools
-import pathlib
 import re
 import typing as t
-
-import yaml
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import arguments, directories
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import (
     authentication as site_authentication,
 )
-from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _inventory
-
-_ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
-
+from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import (
+    _hardening,
+    _inventory,
+    _specification,
+)
 
 # A default such as "{{ trac_runtime_user | default('trac') }}".
 _FROM = re.compile(r"\{\{\s*(trac_\w+)\s*\|\s*default\(")
@@ -51,37 +48,19 @@ _ITEMS_ELSEWHERE = (
 )
 
 
-@functools.cache
-def role_options(role: str) -> dict[str, t.Any]:
-    """The options of a role, by the names of its variables."""
-    text = (_ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
-    return t.cast("dict[str, t.Any]", yaml.safe_load(text)["argument_specs"]["main"]["options"])
-
-
-@functools.cache
-def _defaults(role: str) -> dict[str, t.Any]:
-    text = (_ROLES / role / "defaults" / "main.yml").read_text(encoding="utf-8")
-    return t.cast("dict[str, t.Any]", yaml.safe_load(text))
-
-
-def _options(role: str, variable: str) -> dict[str, t.Any]:
-    """The keys that the role's argument specification allows in one item of a list."""
-    return t.cast("dict[str, t.Any]", role_options(role)[variable]["options"])
-
-
 def role_variables(role: str) -> list[str]:
     """The names of a role's variables."""
-    return list(role_options(role))
+    return list(_specification.role_options(role))
 
 
 def argument_problems(values: t.Mapping[str, t.Any], role: str) -> list[str]:
-    options = {name: dict(option) for name, option in role_options(role).items()}
+    options = {name: dict(option) for name, option in _specification.role_options(role).items()}
     for name, option in options.items():
         if name in _ITEMS_OF:
-            option["options"] = _options(*_ITEMS_OF[name])
+            option["options"] = _specification.item_options(*_ITEMS_OF[name])
         elif name in _ITEMS_ELSEWHERE:
             option.update(options={}, no_log=arguments.is_secret(name, option))
-    defaults = _defaults(role)
+    defaults = _specification.role_defaults(role)
     words = dict(_USERS_NAMES)
     for name in set(options) - set(words):
         found = _FROM.match(str(defaults.get(name, "")))
@@ -95,9 +74,9 @@ def environment_problems(
 ) -> list[str]:
     return _inventory.environment_problems(
         environments,
-        _options("trac_environments", "trac_environments_list"),
+        _specification.item_options("trac_environments", "trac_environments_list"),
         defaults or {},
-        _options("trac_environments", "trac_environments_defaults"),
+        _specification.item_options("trac_environments", "trac_environments_defaults"),
         ignore,
     )
 
@@ -108,9 +87,17 @@ def site_problems(
     return _inventory.site_problems(
         sites,
         environments,
-        _options("trac_site", "trac_site_sites"),
+        _specification.item_options("trac_site", "trac_site_sites"),
         environments_dir,
         hello_world_path,
+    )
+
+
+def hardening_problems(headers: object, rate_limits: object, writable: object) -> list[str]:
+    return (
+        _hardening.header_problems(headers)
+        + _hardening.rate_problems(rate_limits)
+        + _hardening.writable_problems(writable)
     )
 
 
@@ -133,6 +120,7 @@ class FilterModule:
             "authentication_problems": site_authentication.provider_problems,
             "directory_problems": directories.problems,
             "environment_problems": environment_problems,
+            "hardening_problems": hardening_problems,
             "named_directories": named_directories,
             "role_variables": role_variables,
             "runtime_problems": _inventory.runtime_problems,

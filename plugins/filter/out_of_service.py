@@ -21,6 +21,5 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
             "blamed": blamed,
-            "out_of_service": out_of_service.refused,
             "reconciled_complaint": out_of_service.complaint,
         }

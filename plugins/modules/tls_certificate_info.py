@@ -67,12 +67,12 @@ EXAMPLES = r"""
         names: [trac.example.org]
         certificate_file: /etc/ssl/certs/trac.example.org.pem
         key_file: /etc/ssl/private/trac.example.org.key
-  register: looked
+  register: certificates
 
 - name: Refuse one that does not work
   ansible.builtin.assert:
-    that: looked.problems | length == 0
-    fail_msg: "{{ looked.problems | join('\n') }}"
+    that: certificates.problems | length == 0
+    fail_msg: "{{ certificates.problems | join('\n') }}"
 """
 
 RETURN = r"""

@@ -24,7 +24,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import (
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import plan as site_plan
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import tls as site_tls
-from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _hardening
+from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _hardening, _specification
 
 Spec = t.Dict[str, t.Any]
 Problems = t.List[str]
@@ -37,15 +37,6 @@ _HOST = re.compile(
     re.IGNORECASE,
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
-# Timeouts of a site: the key, the least, the most. Before it is up, a process may preload.
-_SITE_SECONDS = (
-    ("queue_timeout", 1, 3600),
-    ("request_timeout", 1, 86400),
-    ("startup_timeout", 30, 3600),
-)
-# Each process takes memory, each thread a stack and a connection to the database: more than these
-# are a slip of the hand that takes the host down.
-_SITE_NUMBERS = (("processes", 256), ("threads", 256), ("pool_size", 1000))
 _DATABASE = re.compile(r"(sqlite|postgres|mysql):\S")
 _LISTS_AS_TEXT = ("trac_backup_environments", "trac_verify_checks")
 
@@ -217,19 +208,12 @@ def site_problems(
                 f"trac_environments: {', '.join(sorted(names)) or 'which is empty'}. "
                 "Leave it out to serve all of them."
             )
-        for key, most in _SITE_NUMBERS:
-            if site.get(key) is not None and not 1 <= int(site[key]) <= most:
-                problems.append(f"{where}.{key} is {site[key]!r}; allowed are 1 to {most}.")
+        problems += _out_of_range(where, site, options)
         if site.get("preload") is not None and int(site["preload"]) < 0:
             problems.append(
                 f"{where}.preload is {site['preload']!r}; it has to be a number of environments, "
                 "0 for none."
             )
-        for key, least, most in _SITE_SECONDS:
-            if site.get(key) is not None and not least <= int(site[key]) <= most:
-                problems.append(
-                    f"{where}.{key} is {site[key]!r}; allowed are {least} to {most} seconds."
-                )
         problems += _site_pooling(where, site)
         problems += _hardening.size_problems(where, site)
         problems += site_authentication.site_problems(where, site, names)
@@ -254,6 +238,21 @@ def site_problems(
             problems.append(
                 "trac_sites: all sites with mode 'embedded' share one interpreter and with it the "
                 f"pool; their {key} has to be the same."
+            )
+    return problems
+
+
+def _out_of_range(where: str, item: t.Mapping[str, t.Any], options: Spec) -> Problems:
+    """Numbers that the descriptions of their options do not allow."""
+    problems: Problems = []
+    for key, option in options.items():
+        allowed = _specification.allowed_range(option)
+        if allowed is None or item.get(key) is None:
+            continue
+        if not allowed.least <= int(item[key]) <= allowed.most:
+            problems.append(
+                f"{where}.{key} is {item[key]!r}; "
+                f"allowed are {allowed.least} to {allowed.most}{allowed.unit}."
             )
     return problems
 

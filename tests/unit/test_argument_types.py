@@ -17,7 +17,6 @@ import yaml
 
 from ansible_collections.trac.mod_wsgi.plugins.filter import databases as database_filters
 from ansible_collections.trac.mod_wsgi.plugins.filter import inventory_problems as filters
-from ansible_collections.trac.mod_wsgi.plugins.filter import site_hardening, site_plan
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import arguments
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import environment_input
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import (
@@ -30,7 +29,9 @@ from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import (
     _database_inventory,
     _inventory,
     _restore_input,
+    _specification,
 )
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import planned
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 Values = t.Dict[str, t.Any]
@@ -206,7 +207,7 @@ def _environments(values: Values) -> list[str]:
 
 
 def _sites(values: Values) -> list[str]:
-    found = site_hardening.hardening_problems(
+    found = filters.hardening_problems(
         values["trac_site_security_headers"],
         values["trac_site_rate_limits"],
         values["trac_site_writable_paths"],
@@ -224,9 +225,7 @@ def _sites(values: Values) -> list[str]:
     )
     if not found:
         # What is accepted has to work.
-        plan = site_plan.site_plan(
-            values["trac_site_sites"], values["trac_site_environments"], SETTINGS
-        )
+        plan = planned(values["trac_site_sites"], values["trac_site_environments"], SETTINGS)
         for site in plan["sites"]:
             ast.parse(plan_module.wsgi_script("SETTINGS = {}\n", site))
     return found
@@ -285,7 +284,7 @@ def specified(options: t.Mapping[str, t.Any], path: Path = ()) -> t.Iterator[Pat
 
 def all_paths(role: str, values: Values) -> list[Path]:
     found = dict.fromkeys(paths(values))
-    for path in specified(filters.role_options(role)):
+    for path in specified(_specification.role_options(role)):
         try:
             put(values, path, None)
         except (KeyError, IndexError):
@@ -430,7 +429,8 @@ def test_a_year_is_a_title() -> None:
 def test_a_switch_in_words_is_a_switch_in_the_script() -> None:
     """Extra variables and inventories in INI have texts only."""
     values = {**GIVEN["trac_site"][0]}
-    (site,) = site_plan._converted([{"name": "a", "freeze": "no", "threads": "7"}])
+    options = _specification.item_options("trac_site", "trac_site_sites")
+    site = _specification.completed({"name": "a", "freeze": "no", "threads": "7"}, options)
     assert site["freeze"] is False
     assert site["threads"] == 7
     assert values["trac_site_sites"][0] == SITE

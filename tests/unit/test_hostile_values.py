@@ -26,7 +26,6 @@ from trac.config import Configuration
 from trac.db.api import parse_connection_uri
 
 from ansible_collections.trac.mod_wsgi.plugins.filter import inventory_problems as filters
-from ansible_collections.trac.mod_wsgi.plugins.filter.site_hardening import hardening_problems
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import environment_input
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import plan as site_plan
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import ini_edit
@@ -35,7 +34,10 @@ from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import (
     _hardening,
     _inventory,
 )
-from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import SETTINGS
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import (
+    SETTINGS,
+    planned,
+)
 
 ROLE = pathlib.Path(__file__).parents[2] / "roles" / "trac_site"
 SOURCE = (ROLE / "files" / "trac.wsgi").read_text(encoding="utf-8")
@@ -130,8 +132,6 @@ VARIABLES = {
     "__trac_site_hello_world_script": "/srv/trac/hello-world/hello.wsgi",
     "__trac_site_gate": "/srv/trac/sites/.closed",
     "__trac_site_gate_header": "X-Trac-Upgrade",
-    "__trac_site_settings": SETTINGS,
-    "__trac_site_there": [],
 }
 
 SITE = st.fixed_dictionaries(
@@ -150,7 +150,7 @@ SITE = st.fixed_dictionaries(
 def virtual_hosts(
     site: dict[str, t.Any], headers: t.Mapping[str, str] | None = None
 ) -> list[tuple[str, list[str]]]:
-    plan = site_plan.site_plan([site], ENVIRONMENTS, SETTINGS)
+    plan = planned([site], ENVIRONMENTS, SETTINGS)
     hardening = _hardening.site_hardening(
         plan["sites"],
         ENVIRONMENTS,
@@ -165,7 +165,8 @@ def virtual_hosts(
     )
     environment.filters["trac.mod_wsgi.apache_argument"] = site_plan.apache_argument
     text = environment.get_template("000-trac.conf.j2").render(
-        VARIABLES, __trac_site_plan=plan, __trac_site_hardening=hardening
+        VARIABLES,
+        __trac_site_plan={**plan, "hardening": hardening, "existing_paths": []},
     )
     return directives(text)
 
@@ -177,7 +178,7 @@ def test_sites_are_refused_by_name_or_served_as_they_are(site: dict[str, t.Any])
     assert all(problem.startswith("trac_sites[0]") for problem in problems), problems
     if problems:
         return
-    (full,) = site_plan.site_plan([site], ENVIRONMENTS, SETTINGS)["sites"]
+    (full,) = planned([site], ENVIRONMENTS, SETTINGS)["sites"]
     hosts = virtual_hosts(site)
     found = dict(hosts)
     assert (["/robots.txt", f"/srv/trac/sites/{site['name']}/robots.txt"]) in [
@@ -221,7 +222,7 @@ def rest_of(source: str) -> ast.Module:
 @EXAMPLES
 @given(HOSTILE, HOSTILE, st.lists(HOSTILE, max_size=3))
 def test_whatever_reaches_the_script_is_text(one: str, two: str, more: list[str]) -> None:
-    (site,) = site_plan.site_plan([{"name": "trac"}], ENVIRONMENTS, SETTINGS)["sites"]
+    (site,) = planned([{"name": "trac"}], ENVIRONMENTS, SETTINGS)["sites"]
     found = script_settings(
         {**site, "environment_path": one, "egg_cache": two, "extra_site_directories": more}
     )
@@ -250,7 +251,7 @@ def test_whatever_is_quoted_for_apache_is_one_argument(values: list[str]) -> Non
     )
 )
 def test_headers_are_refused_by_name_or_sent_as_they_are(headers: dict[str, str]) -> None:
-    problems = hardening_problems(headers, {}, [])
+    problems = filters.hardening_problems(headers, {}, [])
     assert all(problem.startswith("trac_site_security_headers") for problem in problems)
     if problems:
         return

@@ -169,18 +169,18 @@ def present(users: t.Sequence[t.Mapping[str, t.Any]]) -> list[t.Mapping[str, t.A
     return [user for user in users if (user.get("state") or "present") == "present"]
 
 
-def logins(users: t.Sequence[t.Mapping[str, t.Any]]) -> Dict:
-    """The passwords by the users' names, and the file that says who is in which group."""
-    lines = [
+def group_file(users: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+    """The file that tells Apache who is in which group."""
+    return "".join(
         f"{group}: {' '.join(_word(name) for name in names)}\n"
         for group, names in members(users).items()
-    ]
+    )
+
+
+def memberships(users: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, list[str]]:
+    """The groups of each user who is in one."""
     return {
-        "passwords": {str(user["name"]): str(user["password"]) for user in present(users)},
-        "groups": "".join(lines),
-        "memberships": {
-            str(user["name"]): list(user["groups"]) for user in present(users) if user.get("groups")
-        },
+        str(user["name"]): list(user["groups"]) for user in present(users) if user.get("groups")
     }
 
 

@@ -17,30 +17,6 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import tls as 
 
 Dict = t.Dict[str, t.Any]
 
-_DEFAULTS: Dict = {
-    "server_name": "",
-    "server_aliases": [],
-    "mount": "/trac",
-    "environment": "",
-    "mode": "daemon",
-    "pooling": "enabled",
-    "script": "generated",
-    "threads": site_size.THREADS,
-    "pool_size": 0,
-    "preload": 10,
-    "freeze": True,
-    "reuse": True,
-    # Seconds. A visitor who comes while the processes start is served when they have.
-    "queue_timeout": 30,
-    "request_timeout": 60,
-    "startup_timeout": 30,
-    "egg_cache": "",
-    "extra_site_directories": [],
-    "extra_directives": "",
-    "tls": None,
-    "authentication": None,
-}
-
 # Trac's own size of its pool of database connections, which is one for each process.
 TRAC_POOL_SIZE = 10
 # The least that mod_wsgi waits for a part of a response.
@@ -161,7 +137,7 @@ def threads(site: t.Mapping[str, t.Any]) -> int:
     """How many requests a process of a site serves at the same time."""
     if site.get("mode") == "embedded":
         return site_size.APACHE_THREADS
-    return int(site.get("threads") or _DEFAULTS["threads"])
+    return int(site.get("threads") or site_size.THREADS)
 
 
 def site_plan(
@@ -169,7 +145,12 @@ def site_plan(
     environments: t.Sequence[t.Mapping[str, t.Any]],
     settings: t.Mapping[str, t.Any],
 ) -> Dict:
-    """Everything that follows from the inventory, in the order in which it is written."""
+    """Everything that follows from the inventory, in the order in which it is written.
+
+    :param sites: with all keys of the role's argument specification; without a default None
+    :param environments: as the inventory has them
+    :param settings: paths and accounts of the role, and what was found on the host
+    """
     present = [item for item in environments if (item.get("state") or "present") == "present"]
     # What is not known of the host is 0.
     cores, memory_mb, workers = (
@@ -191,10 +172,12 @@ def site_plan(
         "embedded": any(site["mode"] == "embedded" for site in completed),
         "default_host": any(not host["server_name"] for host in hosts),
         "apache": apache,
-        "tls": site_tls.plan(hosts),
+        "tls": {**site_tls.plan(hosts), "port": settings["tls_port"]},
         "authentication": site_authentication.needs(completed),
         "pools": [_pool(site, apache) for site in completed],
         "checks": _checks(completed, hosts, present, settings),
+        # As if none of them were out of service.
+        "served_checks": _checks(completed, hosts, present, {**settings, "out_of_service": ()}),
         "environment_checks": {
             _check_name(site, name) + page: name
             for site in completed
@@ -236,8 +219,7 @@ def _complete(
     settings: t.Mapping[str, t.Any],
     processes: int,
 ) -> Dict:
-    given = {key: value for key, value in site.items() if value is not None}
-    full: Dict = {**_DEFAULTS, "processes": processes, **given}
+    full: Dict = {**site, "processes": site["processes"] or processes}
     directory = f"{settings['dir']}/{full['name']}"
     parent = settings["environments_dir"].rstrip("/")
     one = full["environment"]

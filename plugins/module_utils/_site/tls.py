@@ -270,6 +270,18 @@ def plan(hosts: t.Sequence[Dict]) -> Dict:
     }
 
 
+def certificate_texts(sites: t.Sequence[Site], directory: str) -> list[Dict]:
+    """Which site has the text of a certificate, and which files it goes to; each file once."""
+    found: dict[str, Dict] = {}
+    for index, site in enumerate(sites):
+        if site.get("tls") is None or "certificate" not in _given(site["tls"]):
+            continue
+        server = str(site.get("server_name") or "").lower()
+        certificate, key = _paths(_full(site["tls"]), server, directory)
+        found.setdefault(server, {"site": index, "certificate_file": certificate, "key_file": key})
+    return list(found.values())
+
+
 def certificates(sites: t.Sequence[Site], directory: str) -> list[Dict]:
     """The certificates of all virtual hosts, with their keys: only for what logs none of it."""
     found: dict[str, Dict] = {}

@@ -14,6 +14,7 @@ import typing as t
 import pytest
 import yaml
 
+from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _site_role
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.pipes import pipe_at
 
 ROLE = pathlib.Path(__file__).parents[3] / "roles" / "trac_site"
@@ -39,36 +40,50 @@ def environments() -> t.Iterator[pathlib.Path]:
 
 
 def on_servers(directory: pathlib.Path) -> list[str]:
-    command = task("host.yml", "Host | Look for files of the other roles")
+    command = task(
+        "host.yml", "Host | Look for files of the other roles, accounts, processors and memory"
+    )
     shell, option, script, zero, pattern, *_others = command["ansible.builtin.command"]["argv"]
     variables = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))
     as_account = variables["__trac_site_as_account"][4]
-    arguments = [pattern, str(directory), "nobody", as_account, "/bin/sh", "/missing"]
+    out_of_service = str(directory.parent / "none")
+    arguments = [pattern, str(directory), "nobody", as_account, "root", out_of_service]
     done = subprocess.run(
-        [shell, option, script, zero, *arguments],
+        [shell, option, script, zero, *arguments, "/bin/sh", "/missing"],
         stdout=subprocess.PIPE,
         cwd="/",
         text=True,
         check=True,
     )
-    *found, python = [line for line in done.stdout.splitlines() if "/mods-enabled/" not in line]
-    assert python == "/bin/sh"
-    return [str(pathlib.Path(line).relative_to(directory)) for line in found]
+    facts = _site_role.read_facts(done.stdout.splitlines())
+    assert [path for path in facts.existing_paths if "/mods-enabled/" not in path] == ["/bin/sh"]
+    assert facts.has_account
+    assert facts.apache_groups == ["root"]
+    assert facts.cores >= 1
+    assert facts.memory_mb >= 1
+    return facts.environments_on_servers
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes another account")
 def test_the_look_for_databases_waits_for_no_pipe_and_follows_no_link_as_root(
     environments: pathlib.Path,
 ) -> None:
-    assert on_servers(environments) == ["first/conf/trac.ini", "second/conf/trac.ini"]
+    assert on_servers(environments) == ["first", "second"]
     with pipe_at(environments / "first" / "conf" / "trac.ini"):
-        assert on_servers(environments) == ["second/conf/trac.ini"]
+        assert on_servers(environments) == ["second"]
     with tempfile.NamedTemporaryFile("w") as of_root:
         of_root.write(SERVER)
         of_root.flush()
         (environments / "first" / "conf" / "trac.ini").unlink()
         (environments / "first" / "conf" / "trac.ini").symlink_to(of_root.name)
-        assert on_servers(environments) == ["second/conf/trac.ini"]
+        assert on_servers(environments) == ["second"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes another account")
+def test_a_name_with_a_line_break_answers_for_nothing_else(environments: pathlib.Path) -> None:
+    (environments / "a\naccount 0" / "conf").mkdir(parents=True)
+    (environments / "a\naccount 0" / "conf" / "trac.ini").write_text(SERVER)
+    assert on_servers(environments) == ["a?account 0", "first", "second"]
 
 
 def certificates(store: pathlib.Path, *names: str) -> list[str]:

@@ -138,7 +138,7 @@ class Site:
         """Run the script, as mod_wsgi does once for each site in an interpreter."""
         site = {"name": "a", "environment": "one", "pooling": self.pooling, "pool_size": self.size}
         site.update(preload=0, freeze=False, reuse=False)
-        (completed,) = site_plan.site_plan([site], [{"name": "one"}], SETTINGS)["sites"]
+        (completed,) = site_settings.planned([site], [{"name": "one"}], SETTINGS)["sites"]
         names: dict[str, t.Any] = {}
         exec(compile(site_plan.wsgi_script(SOURCE, completed), "trac.wsgi", "exec"), names)
         return names["application"]

@@ -17,7 +17,10 @@ import typing as t
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import plan as site_plan
-from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import SETTINGS
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import (
+    SETTINGS,
+    planned,
+)
 
 pytest.importorskip("trac")
 from trac.env import Environment
@@ -74,7 +77,7 @@ class Site:
             "hello_world_path": "",
         }
         there = [{"name": path.name} for path in self.environments.iterdir()]
-        plan = site_plan.site_plan([{"name": "a", **options}], there, settings)
+        plan = planned([{"name": "a", **options}], there, settings)
         script = pathlib.Path(plan["sites"][0]["script_path"])
         script.parent.mkdir(parents=True, exist_ok=True)
         source = (FILES / "trac.wsgi").read_text(encoding="utf-8")

@@ -11,9 +11,11 @@ import typing as t
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import connection_budget
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import plan as site_plan
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site.connection_budget import Server
-from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import SETTINGS
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import (
+    SETTINGS,
+    planned,
+)
 
 NAMES = ["one", "two", "three"]
 SERVER = Server("postgres://db:5432", NAMES, 100, 3)
@@ -22,7 +24,7 @@ SERVER = Server("postgres://db:5432", NAMES, 100, 3)
 def budget(
     *sites: dict[str, t.Any], server: Server = SERVER, hosts: int = 1
 ) -> connection_budget.Budget:
-    plan = site_plan.site_plan(
+    plan = planned(
         [{"name": f"s{number}", **site} for number, site in enumerate(sites)],
         [{"name": name} for name in NAMES],
         SETTINGS,

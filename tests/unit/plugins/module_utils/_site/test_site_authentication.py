@@ -24,7 +24,7 @@ ENVIRONMENTS = [{"name": "open", "title": "Open"}, {"name": "shut", "title": "Sh
 
 
 def plan(*sites: Dict) -> Dict:
-    return site_plan.site_plan(sites, ENVIRONMENTS, SETTINGS)
+    return site_settings.planned(sites, ENVIRONMENTS, SETTINGS)
 
 
 def one(mount: str = "/trac", environment: str = "", **authentication: t.Any) -> Dict:
@@ -413,22 +413,22 @@ def test_nobody_could_log_in() -> None:
 )
 def test_groups_are_of_users_who_cannot_be_others(given: Dict, known: bool) -> None:
     settings = {**SETTINGS, "memberships": {"anna": ["devs"]}}
-    (site,) = site_plan.site_plan([one(**given)], ENVIRONMENTS, settings)["sites"]
+    (site,) = site_settings.planned([one(**given)], ENVIRONMENTS, settings)["sites"]
     assert site["authentication"]["memberships"] == ({"anna": ["devs"]} if known else {})
     assert ("'anna': ['devs']" in site_plan.wsgi_script("SETTINGS = {}\n", site)) == known
     embedded = {**one(**given), "mode": "embedded"}
-    (site,) = site_plan.site_plan([embedded], ENVIRONMENTS, settings)["sites"]
+    (site,) = site_settings.planned([embedded], ENVIRONMENTS, settings)["sites"]
     assert site["authentication"]["memberships"] == {}
 
 
-def test_logins() -> None:
+def test_groups_for_apache_and_for_the_script() -> None:
     users = [
         user("b", "x", groups=["devs"]),
         user('a "\\', "y", groups=["devs", "admins"]),
         {"name": "gone", "state": "absent", "groups": ["devs"]},
     ]
-    assert site_authentication.logins(users) == {
-        "memberships": {"b": ["devs"], 'a "\\': ["devs", "admins"]},
-        "passwords": {"b": "x", 'a "\\': "y"},
-        "groups": 'admins: "a \\"\\\\"\ndevs: "a \\"\\\\" "b"\n',
+    assert site_authentication.memberships(users) == {
+        "b": ["devs"],
+        'a "\\': ["devs", "admins"],
     }
+    assert site_authentication.group_file(users) == ('admins: "a \\"\\\\"\ndevs: "a \\"\\\\" "b"\n')

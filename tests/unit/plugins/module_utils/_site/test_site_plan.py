@@ -23,10 +23,12 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._site.plan import (
     PlanError,
     apache_argument,
     python_literal,
-    site_plan,
     wsgi_script,
 )
-from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import SETTINGS
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import (
+    SETTINGS,
+    planned,
+)
 
 FILES = pathlib.Path(__file__).parents[5] / "roles" / "trac_site" / "files"
 SOURCE = (FILES / "trac.wsgi").read_text(encoding="utf-8")
@@ -40,7 +42,7 @@ ENVIRONMENTS: list[dict[str, Any]] = [
 
 
 def plan(*sites: dict[str, Any], **settings: Any) -> dict[str, Any]:
-    return site_plan(sites, ENVIRONMENTS, {**SETTINGS, **settings})
+    return planned(sites, ENVIRONMENTS, {**SETTINGS, **settings})
 
 
 def checks(*sites: dict[str, Any]) -> dict[str, dict[str, Any]]:

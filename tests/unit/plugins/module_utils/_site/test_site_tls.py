@@ -19,7 +19,10 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import plan as
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import tls as site_tls
 from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _hardening
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins import certificates
-from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import SETTINGS
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import (
+    SETTINGS,
+    planned,
+)
 
 PAIR = certificates.make("trac.example.org")
 FILES = {"certificate_file": "/etc/ssl/trac.pem", "key_file": "/etc/ssl/private/trac.key"}
@@ -115,7 +118,7 @@ def test_sites_of_a_virtual_host_agree(other: object, words: str) -> None:
 
 def plan(*sites: dict[str, t.Any], **settings: t.Any) -> dict[str, t.Any]:
     environments = [{"name": "one", "title": "One"}]
-    return site_plan.site_plan(sites, environments, {**SETTINGS, **settings})
+    return planned(sites, environments, {**SETTINGS, **settings})
 
 
 def test_no_key_is_in_the_plan() -> None:
@@ -224,10 +227,11 @@ class Rendered:
 
     def __call__(self, found: dict[str, t.Any], name: str = "000-trac.conf.j2") -> str:
         return self.environment.get_template(name).render(
-            __trac_site_plan=found,
-            __trac_site_hardening=_hardening.site_hardening(found["sites"], [], HARDENING),
-            __trac_site_there=[],
-            __trac_site_settings=SETTINGS,
+            __trac_site_plan={
+                **found,
+                "hardening": _hardening.site_hardening(found["sites"], [], HARDENING),
+                "existing_paths": [],
+            },
             __trac_site_gate="/srv/trac/sites/.closed",
             __trac_site_gate_header="X-Trac-Upgrade",
             __trac_site_hello_world_script="/srv/trac/hello-world/hello.wsgi",
