@@ -42,6 +42,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             self._templar.template({name: known[name] for name in names}),
             arguments["directories"],
             arguments["accounts"],
+            has_systemd=known.get("ansible_facts", {}).get("service_mgr") == "systemd",
             hosts=[known.get("inventory_hostname"), *known.get("groups", {}).get("all", [])],
             archives=arguments["archives"],
         )

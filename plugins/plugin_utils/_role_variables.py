@@ -22,6 +22,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import (
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import repository_spec
 from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import (
+    _cron_schedule,
     _database_inventory,
     _hardening,
     _inventory,
@@ -54,6 +55,7 @@ class Variables(t.NamedTuple):
     values: Values  # the role's own, by their names
     directories: Values  # those that name directories; of other roles, too
     accounts: Values  # those that name accounts and groups
+    has_systemd: bool = True  # on the host
     hosts: t.Container[str] = ()  # of the inventory
     archives: t.Sequence[str] = ()  # backups on the controller
 
@@ -78,7 +80,7 @@ def problems(given: Variables) -> Problems:
     wrong = _role_types.problems(given.values, given.role)
     if wrong:
         return [*wrong, "Nothing has been changed."]
-    return next((group for group in _GROUPS[given.role](given) if group), [])
+    return next((group for group in GROUPS[given.role](given) if group), [])
 
 
 def named_directories(values: Values) -> list[dict[str, str]]:
@@ -124,6 +126,16 @@ def _backup(given: Variables) -> Groups:
     timeout = values["trac_backup_timeout"]
     if int(timeout) < 60:
         yield [f"trac_backup_timeout ({timeout}) has to be 60 seconds or more."]
+    schedule = str(values["trac_backup_schedule"])
+    wrong = "" if given.has_systemd else _cron_schedule.problem(schedule)
+    if wrong:
+        yield [
+            (
+                f"trac_backup_schedule is {schedule}. This host has no systemd, and cron takes "
+                "hourly, daily, weekly or monthly here, the five fields of a crontab, such as "
+                f'"30 2 * * *", or "" for no schedule: {wrong}.'
+            )
+        ]
     if bool(values["trac_backup_restic_repository"]) != bool(values["trac_backup_restic_password"]):
         yield ["trac_backup_restic_repository and trac_backup_restic_password are needed together."]
 
@@ -250,7 +262,7 @@ def _served_environments(sites: t.Iterable[object]) -> list[dict[str, t.Any]]:
     return [{"name": name} for name in names]
 
 
-_GROUPS: dict[str, t.Callable[[Variables], Groups]] = {
+GROUPS: dict[str, t.Callable[[Variables], Groups]] = {
     "trac_apache": _apache,
     "trac_backup": _backup,
     "trac_database": _database,

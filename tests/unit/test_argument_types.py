@@ -25,6 +25,7 @@ from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import (
     _role_variables,
     _specification,
 )
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.role_values import role_values
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import planned
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
@@ -186,11 +187,8 @@ GIVEN: dict[str, list[Values]] = {
 
 def role_problems(role: str, values: Values) -> list[str]:
     """What module validate_variables says; what is accepted has to work."""
-    defaults = {
-        name: option.get("default") for name, option in _specification.role_options(role).items()
-    }
     beside = {"trac_sites": values["trac_site_sites"]} if role == "trac_site" else {}
-    given = _role_variables.variables(role, {**defaults, **values}, beside, hosts=["db"])
+    given = _role_variables.variables(role, {**role_values(role), **values}, beside, hosts=["db"])
     found = _role_variables.problems(given)
     if role == "trac_site" and not found:
         plan = planned(values["trac_site_sites"], values["trac_site_environments"], SETTINGS)
@@ -253,7 +251,7 @@ CASES = [
 
 @pytest.mark.parametrize(("role", "values"), [(role, each[0]) for role, each in GIVEN.items()])
 def test_the_examples_have_the_right_types(role: str, values: Values) -> None:
-    assert _role_types.problems(values, role) == []
+    assert _role_types.problems({**role_values(role), **values}, role) == []
 
 
 @pytest.mark.parametrize(("role", "values", "path"), CASES)
