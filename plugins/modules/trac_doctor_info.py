@@ -31,41 +31,12 @@ options:
     elements: str
     default: []
     choices:
-      - apache_configuration
-      - apache_running
-      - mod_wsgi_version
-      - python_home
-      - application_group
-      - locale
-      - error_log
-      - python_version
-      - setuptools
-      - multipart
-      - psycopg2
-      - trac_import
-      - environments
-      - environment_files
-      - trac_ini
-      - database
-      - database_integrity
-      - database_version
-      - reports
-      - attachments
-      - plugins
-      - repositories
-      - connections
-      - hello_world
-      - site_access
-      - site_answers
-      - site_title
-      - site_login
-      - site_private
-      - certificate
-      - disk_space
-      - memory
-      - backup
-      - transaction
-      - out_of_service
+      [apache_configuration, apache_running, mod_wsgi_version, python_home, application_group,
+       locale, error_log, python_version, setuptools, multipart, psycopg2, trac_import,
+       environments, environment_files, trac_ini, database, database_integrity,
+       database_version, reports, attachments, plugins, repositories, connections,
+       hello_world, site_access, site_answers, site_title, site_login, site_private,
+       certificate, disk_space, memory, backup, transaction, out_of_service]
   environments_dir:
     description: The directory that the environments are in.
     type: path
@@ -255,13 +226,44 @@ counts:
   type: dict
   returned: always
   sample: {"failed": 0, "ok": 26, "skipped": 3, "warning": 1}
+lines:
+  description:
+    - The same for a terminal. A check that calls for nothing has one line, a problem one each for
+      what was seen, what it means and what to do. The last line has the counts.
+  type: list
+  elements: str
+  returned: always
+failures:
+  description: A line for each failure with what was seen and what to do; empty when none failed.
+  type: str
+  returned: always
 """
+
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import CHECKS
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import checks
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.run import Examination
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import out_of_service
+
+SITE_OPTIONS: dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "server_name": {"type": "str", "default": ""},
+    "mount": {"type": "str", "default": "/trac"},
+    "environment": {"type": "str", "default": ""},
+    "mode": {"type": "str", "choices": ["daemon", "embedded"], "default": "daemon"},
+    "processes": {"type": "int"},
+    "threads": {"type": "int"},
+    "pool_size": {"type": "int"},
+    "pooling": {
+        "type": "str",
+        "choices": ["enabled", "disabled", "per_request"],
+        "default": "enabled",
+    },
+    "authentication": {"type": "dict"},
+    "script": {"type": "str", "choices": ["generated", "deployed"], "default": "generated"},
+}
 
 
 def main() -> None:
@@ -271,7 +273,7 @@ def main() -> None:
                 "type": "list",
                 "elements": "str",
                 "default": [],
-                "choices": list(CHECKS),
+                "choices": list(checks.TITLES),
             },
             "environments_dir": {"type": "path", "default": "/srv/trac/environments"},
             "environments": {"type": "list", "elements": "str", "default": []},
@@ -281,39 +283,12 @@ def main() -> None:
                 "type": "list",
                 "elements": "dict",
                 "default": [],
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "server_name": {"type": "str", "default": ""},
-                    "mount": {"type": "str", "default": "/trac"},
-                    "environment": {"type": "str", "default": ""},
-                    "mode": {
-                        "type": "str",
-                        "choices": ["daemon", "embedded"],
-                        "default": "daemon",
-                    },
-                    "processes": {"type": "int"},
-                    "threads": {"type": "int"},
-                    "pool_size": {"type": "int"},
-                    "pooling": {
-                        "type": "str",
-                        "choices": ["enabled", "disabled", "per_request"],
-                        "default": "enabled",
-                    },
-                    "authentication": {"type": "dict"},
-                    "script": {
-                        "type": "str",
-                        "choices": ["generated", "deployed"],
-                        "default": "generated",
-                    },
-                },
+                "options": SITE_OPTIONS,
             },
             "base_url": {"type": "str", "default": ""},
             "hello_world_path": {"type": "str", "default": ""},
             "backup_dir": {"type": "str", "default": ""},
-            "backup_status": {
-                "type": "path",
-                "default": "/var/lib/trac-mod-wsgi/backup.json",
-            },
+            "backup_status": {"type": "path", "default": "/var/lib/trac-mod-wsgi/backup.json"},
             "out_of_service": {"type": "path", "default": out_of_service.FILE},
             "backup_hours": {"type": "int", "default": 26},
             "certificate_days": {"type": "int", "default": 21},

@@ -502,83 +502,14 @@ removed_leftovers:
   sample: []
 """
 
-import contextlib
-import grp
-import os
-import pwd
-import time
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import secrets, worker_process
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._core.worker_process import (
-    Account,
-    WorkerError,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core.worker_process import WorkerError
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import environment_options
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments.run import (
+    Environments,
+    NotReady,
 )
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
-    adoption_copy,
-    adoption_run,
-    environment_input,
-    repositories,
-    tracignore,
-)
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
-    remove as environment_remove,
-)
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
-    worker as environment_worker,
-)
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import (
-    environment_spec,
-    field_items,
-    repository_spec,
-)
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac.environment_spec import (
-    EnvironmentFailure,
-    Report,
-)
-
-
-def _repository_options() -> dict[str, t.Any]:
-    return {
-        "name": {"type": "str", "required": True},
-        "type": {"type": "str", "choices": list(repository_spec.TYPES), "required": True},
-        "dir": {"type": "str", "required": True},
-        "description": {"type": "str"},
-        "url": {"type": "str"},
-        "hidden": {"type": "bool"},
-        "sync_per_request": {"type": "bool"},
-        "hook": {"type": "bool", "default": True},
-    }
-
-
-def _is_below(path: str, directory: str) -> bool:
-    path, directory = os.path.realpath(path), os.path.realpath(directory)
-    return os.path.commonpath([path, directory]) == directory
-
-
-def _shared_options() -> dict[str, t.Any]:
-    """What can be said of one environment and of all."""
-    return {
-        "config": {"type": "dict"},
-        "permissions": {"type": "dict"},
-        **{key: {"type": "list", "elements": "raw"} for key in field_items.KINDS},
-        "exclusive": {
-            "type": "list",
-            "elements": "str",
-            "choices": list(environment_input.EXCLUSIVE_KEYS),
-        },
-        "upgrade": {"type": "bool"},
-    }
-
-
-def _hide_options(config: dict[str, t.Any] | None) -> None:
-    for section, options in (config or {}).items():
-        if isinstance(options, dict):
-            for option, value in options.items():
-                if isinstance(value, str):
-                    options[option] = secrets.shown(str(option), value, str(section))
 
 
 class EnvironmentsModule(AnsibleModule):  # type: ignore[misc]
@@ -589,281 +520,6 @@ class EnvironmentsModule(AnsibleModule):  # type: ignore[misc]
         self.log(f"Invoked with directory={self.params['directory']} environments={names}")
 
 
-class NotReady(Exception):
-    """The host lacks what is needed to work on environments."""
-
-
-class Environments:
-    """All environments of the task."""
-
-    def __init__(self, module: AnsibleModule) -> None:
-        self.module = module
-        self.directory: str = module.params["directory"]
-        self.python: str = module.params["python"]
-        documents = module.params["environments"]
-        self.specs, self.problems = environment_input.read_specs(
-            documents, module.params["defaults"]
-        )
-        self.archive: str | None = module.params["archive_directory"]
-        if self.archive and _is_below(self.archive, self.directory):
-            self.problems.append(f"archive_directory: it must not be below {self.directory}")
-        self.ignore: list[str] = module.params["ignore"]
-        names = [spec.name for spec in self.specs if spec.state != "absent"]
-        self.problems += [
-            f"ignore: {problem}" for problem in tracignore.problems(self.ignore, names)
-        ]
-        self.redactor = secrets.Redactor()
-        for document in documents:
-            self.redactor.learn("database", document["database"])
-            self.redactor.learn("database", document["new_database"])
-        for spec in self.specs:
-            for (section, option), value in spec.options.items():
-                self.redactor.learn(option, value, section)
-        for spec in self.specs:
-            if spec.adopt_from and (
-                _is_below(spec.adopt_from, self.directory)
-                or _is_below(self.directory, spec.adopt_from)
-            ):
-                self.problems.append(
-                    f"environment {spec.name!r}: adopt_from is {spec.adopt_from}, which must be "
-                    f"neither in {self.directory} nor around it"
-                )
-        self.reports: list[Report] = []
-        self.remaining: list[str] = []
-        self.leftovers: list[str] = []
-        self.kept: list[str] = []  # leftovers that could not be removed, and why
-        self.ignored: tracignore.Update | None = None
-        self.ignore_failure: str | None = None
-        self.made_archive = False
-        self.broken: str | None = None
-
-    def account(self) -> Account:
-        """The account that owns the environments."""
-        user, group = self.module.params["user"], self.module.params["group"]
-        try:
-            entry = pwd.getpwnam(user)
-            gid = grp.getgrnam(group).gr_gid if group else entry.pw_gid
-        except KeyError as e:
-            raise NotReady(f"The account {user} or its group {group or ''} does not exist.") from e
-        return Account(user, entry.pw_uid, gid)
-
-    def reconcile(self) -> None:
-        """Let the worker do, or predict, everything."""
-        account = self.account()
-        if not os.path.exists(self.python):
-            raise NotReady(f"There is no Python with Trac at {self.python}.")
-        if not self.module.check_mode and not os.path.isdir(self.directory):
-            raise NotReady(f"There is no directory {self.directory}.")
-        if self.archive and not os.path.lexists(self.archive):
-            self.make_archive(self.archive, account)
-        with contextlib.ExitStack() as stack:
-            adoptions = self.adopt(account, stack)
-            self.work(account, adoptions)
-        done = {report.name: report for report in self.reports}
-        self.reports = [
-            adoption.joined(done.get(name), self.module.check_mode)
-            for name, adoption in adoptions.items()
-            if name in done
-            or not adoption.is_there
-            # The next call tells of what is left, but not of what has been done for it now.
-            or (adoption.report.changed and not self.module.check_mode)
-        ]
-        for report in self.reports:
-            for warning in report.warnings:
-                self.module.warn(f"{report.name}: {self.redactor.redact(warning)}")
-
-    def adopt(
-        self, account: Account, stack: contextlib.ExitStack
-    ) -> dict[str, adoption_run.Adoption]:
-        """Do what takes root's rights; in check mode make copies, which the stack removes."""
-        check = self.module.check_mode
-        self.leftovers = adoption_copy.leftovers(self.directory, remove=not check)
-        adopter = adoption_run.Adopter(
-            self.directory, account, self.python, stack if check else None
-        )
-        limit = self.module.params["time_limit"]
-        deadline = time.monotonic() + limit
-        adoptions: dict[str, adoption_run.Adoption] = {}
-        for spec in self.specs:
-            # Copies that the worker has no time for would be made again by each call.
-            if check and limit and time.monotonic() > deadline:
-                self.remaining.append(spec.name)
-            else:
-                adoptions[spec.name] = adopter.adopt(spec)
-        return adoptions
-
-    def work(self, account: Account, adoptions: dict[str, adoption_run.Adoption]) -> None:
-        """Have the worker do its part, and collect what it says."""
-        there = {name: each for name, each in adoptions.items() if each.is_there}
-        payload = {
-            "directory": self.directory,
-            "archive": self.archive,
-            "check": self.module.check_mode,
-            "environments": [spec.to_json() for spec in self.specs if spec.name in there],
-            "copies": {name: each.copy for name, each in there.items() if each.copy is not None},
-            "ignore": self.ignore,
-            "logins": self.module.params["logins"],
-            "time_limit": self.module.params["time_limit"],
-        }
-        working_on: list[str] = []
-        for event in worker_process.run(self.python, account, environment_worker, payload):
-            if event["event"] == "no_trac":
-                raise NotReady(f"{self.python} cannot import Trac: {event['reason']}")
-            if event["event"] == "failed":
-                self.broken = event["reason"]
-            if event["event"] == "leftovers":
-                self.leftovers += event["names"]
-                self.kept = event["failures"]
-            if event["event"] == "tracignore":
-                self.ignore_failure = event["failure"]
-                if self.ignore_failure is None:
-                    self.ignored = tracignore.Update(*event["update"])
-            if event["event"] == "begin":
-                working_on.append(event["name"])
-            if event["event"] == "report":
-                report = Report.from_json(event["report"])
-                if report.name in working_on:
-                    working_on.remove(report.name)
-                self.reports.append(report)
-            if event["event"] == "remaining":
-                self.remaining += event["names"]
-            if event["event"] == "broken":
-                at = f" while it worked on {' and '.join(working_on)}" if working_on else ""
-                self.broken = f"The work was broken off{at}: {event['reason']}"
-
-    def make_archive(self, path: str, account: Account) -> None:
-        """Make the archive directory, for nobody but the account."""
-        parent = os.path.dirname(path)
-        if not os.path.isdir(parent):
-            if self.module.check_mode:
-                return
-            raise NotReady(f"There is no directory {parent} for the archive.")
-        self.made_archive = True
-        if not self.module.check_mode:
-            os.mkdir(path, 0o700)
-            os.chmod(path, 0o700)
-            os.chown(path, account.uid, account.gid)
-
-    def predict(self) -> None:
-        """Predict what can be known before there is a Trac: which environments are missing."""
-        self.leftovers = environment_spec.leftovers(self.directory)
-        names = [spec.name for spec in self.specs if spec.state != "absent"]
-        try:
-            self.ignored = tracignore.update(self.directory, self.ignore, names, check=True)
-        except tracignore.IgnoreFailure as e:
-            self.ignore_failure = str(e)
-        for spec in self.specs:
-            report = Report(spec.name)
-            path = os.path.join(self.directory, spec.name)
-            try:
-                if spec.state == "absent":
-                    if environment_remove.is_there(path, self.archive):
-                        report.change(*environment_remove.ARCHIVED)
-                        report.change(*environment_remove.REMOVED)
-                elif environment_spec.exists(path):
-                    self.module.warn(f"What would change in {spec.name} cannot be predicted yet.")
-                elif spec.adopt_from:
-                    report.change(*adoption_run.copied(spec.adopt_from))
-                else:
-                    report.create(spec, repositories.for_new_environment(spec))
-            except EnvironmentFailure as e:
-                report.failure = str(e)
-            self.reports.append(report)
-
-    def diff(self) -> list[dict[str, str]]:
-        """Options and permissions before and after, for each environment that changes."""
-        result = []
-        if self.made_archive and self.archive:
-            result.append(self._diff(self.archive, "", "directory\n"))
-        if self.leftovers:
-            names = "".join(f"{name}\n" for name in self.leftovers)
-            result.append(self._diff(self.directory, names, ""))
-        for report in self.reports:
-            if report.changed:
-                before = "".join(f"{line}\n" for line in report.before)
-                after = "".join(f"{line}\n" for line in report.after)
-                header = os.path.join(self.directory, report.name)
-                if report.name in self.remaining:  # whose other changes the next call shows
-                    header += " (adopted)"
-                result.append(self._diff(header, before, after))
-        if self.ignored and self.ignored.changed:
-            path = os.path.join(self.directory, tracignore.NAME)
-            result.append(self._diff(path, self.ignored.before or "", self.ignored.after or ""))
-        return result
-
-    @staticmethod
-    def _diff(header: str, before: str, after: str) -> dict[str, str]:
-        return {
-            "before_header": header,
-            "after_header": header,
-            "before": before,
-            "after": after,
-        }
-
-    def result(self) -> dict[str, t.Any]:
-        """What the module returns."""
-        environments = []
-        for report in self.reports:
-            entry: dict[str, t.Any] = {
-                "name": report.name,
-                "created": report.created,
-                "changed": report.changed,
-                "changes": report.changes,
-            }
-            if report.failure is not None:
-                entry["failure"] = report.failure
-                entry["servable"] = report.servable
-            if report.archive is not None:
-                entry["archive"] = report.archive
-            environments.append(entry)
-        result: dict[str, t.Any] = {
-            "changed": self.made_archive
-            or bool(self.leftovers)
-            or bool(self.ignored and self.ignored.changed)
-            or any(report.changed for report in self.reports),
-            "environments": environments,
-            "removed_leftovers": self.leftovers,
-            "remaining": self.remaining,
-        }
-        if self.ignored:
-            result["ignored"] = self.ignored.patterns
-        others = self.other_failures()
-        if others:
-            result["other_failures"] = others
-        if self.broken:
-            result["aborted"] = self.redactor.redact(self.broken)
-        if self.module._diff:
-            result["diff"] = self.diff()
-        return result
-
-    def failures(self) -> str | None:
-        """Everything that went wrong, in words."""
-        lines = [
-            f"- {report.name}: {report.failure}"
-            for report in self.reports
-            if report.failure is not None
-        ]
-        if lines:
-            lines.insert(0, f"{len(lines)} of {len(self.specs)} environments failed:")
-        lines += self.other_failures()
-        if self.broken:
-            lines.append(self.broken)
-        return self.redactor.redact("\n".join(lines)) or None
-
-    def other_failures(self) -> list[str]:
-        """What went wrong beside the environments."""
-        lines = [*self.kept, *([self.ignore_failure] if self.ignore_failure else [])]
-        return [self.redactor.redact(line) for line in lines]
-
-    def hide_secrets(self) -> None:
-        """Keep secrets out of everything that the module returns, its own arguments included."""
-        self.module.no_log_values.update(self.redactor.secrets)
-        _hide_options((self.module.params["defaults"] or {}).get("config"))
-        for document in self.module.params["environments"]:
-            _hide_options({"database": document})
-            _hide_options(document["config"])
-
-
 def main() -> None:
     """Run the module."""
     module = EnvironmentsModule(
@@ -872,31 +528,9 @@ def main() -> None:
                 "type": "list",
                 "elements": "dict",
                 "required": True,
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "title": {"type": "str"},
-                    "database": {"type": "str"},
-                    "new_database": {"type": "str"},
-                    "adopt_from": {"type": "str"},
-                    "adopt_database": {
-                        "type": "str",
-                        "choices": [environment_spec.SHARED, environment_spec.OWN],
-                    },
-                    "adopt_encoding": {"type": "str"},
-                    "repositories": {
-                        "type": "list",
-                        "elements": "dict",
-                        "options": _repository_options(),
-                    },
-                    "state": {
-                        "type": "str",
-                        "choices": ["present", "absent"],
-                        "default": "present",
-                    },
-                    **_shared_options(),
-                },
+                "options": environment_options.ENVIRONMENT,
             },
-            "defaults": {"type": "dict", "options": _shared_options()},
+            "defaults": {"type": "dict", "options": environment_options.SHARED},
             "directory": {"type": "path", "required": True},
             "python": {"type": "path", "required": True},
             "user": {"type": "str", "required": True},
@@ -910,8 +544,9 @@ def main() -> None:
     )
     environments = Environments(module)
     environments.hide_secrets()
+    outcome = environments.outcome
     if environments.problems:
-        module.fail_json(msg=environments.redactor.redact("\n".join(environments.problems)))
+        module.fail_json(msg=outcome.redactor.redact("\n".join(environments.problems)))
     try:
         environments.reconcile()
     except NotReady as e:
@@ -919,12 +554,13 @@ def main() -> None:
             module.fail_json(msg=str(e))
         environments.predict()
     except WorkerError as e:
-        module.fail_json(msg=environments.redactor.redact(str(e)))
-    failures = environments.failures()
+        module.fail_json(msg=outcome.redactor.redact(str(e)))
+    failures = outcome.failures(len(environments.specs))
+    result = outcome.result(module._diff)
     if failures:
-        module.fail_json(msg=failures, **environments.result())
+        module.fail_json(msg=failures, **result)
     else:
-        module.exit_json(**environments.result())
+        module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -1,82 +1,49 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of Apache and mod_wsgi: whether they run, and what their configuration would do."""
+"""Checks of Apache: its configuration, whether it runs, and which mod_wsgi it has."""
 
 from __future__ import annotations
 
-import glob
 import http.client
 import os
-import re
 import tempfile
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import host as apache_host
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import (
-    apache_configuration,
     http_check,
     version_gate,
     virtual_host_copies,
 )
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import host as apache_host
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import (
+    transaction as apache_transaction,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import system as doctor_system
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.host import Host
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.registry import APACHE, check
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import (
     FAILED,
     OK,
-    SKIPPED,
     WARNING,
     Result,
 )
 
-_SECONDS = 20
+_CONFIGURATION_SECONDS = 20
+_ANSWER_SECONDS = 10
 _LONGEST_ANSWER = 1 << 16  # bytes
 
-# Nothing of the running server is touched: the test has a directory of its own for its locks.
+# The test leaves the running server alone: it has a directory of its own for its locks.
 _TEST = """
 if [ -r "$2/envvars" ]; then . "$2/envvars"; fi
 export APACHE_RUN_DIR="$1" APACHE_LOCK_DIR="$1" APACHE_PID_FILE="$1/apache2.pid"
 exec "$3" -t -d "$2" -f "$2/apache2.conf"
 """
 
-# What the daemon's account sees of a python-home.
-_LOOK_AT_HOME = """
-import glob, json, os, sys
-home = sys.argv[1]
-seen = {"exists": os.path.isdir(home), "closed": [], "versions": [], "base": ""}
-needed = [home, os.path.join(home, "lib")] + glob.glob(os.path.join(home, "lib", "python3.*"))
-if os.path.exists(os.path.join(home, "pyvenv.cfg")):
-    needed.append(os.path.join(home, "pyvenv.cfg"))
-for path in needed + glob.glob(os.path.join(home, "lib", "python3.*", "site-packages")):
-    mode = os.R_OK | (os.X_OK if os.path.isdir(path) else 0)
-    if os.path.lexists(path) and not os.access(path, mode):
-        seen["closed"].append(path)
-for path in glob.glob(os.path.join(home, "lib", "python3.*")):
-    seen["versions"].append(os.path.basename(path)[len("python"):])
-try:
-    with open(os.path.join(home, "pyvenv.cfg")) as file:
-        for line in file:
-            name, equals, value = line.partition("=")
-            if name.strip() == "home" and not os.path.isdir(value.strip()):
-                seen["base"] = value.strip()
-except OSError:
-    pass
-parent = os.path.dirname(home)
-while not os.path.isdir(parent) and parent != "/":
-    parent = os.path.dirname(parent)
-seen["parent_closed"] = "" if os.access(parent, os.X_OK) else parent
-print(json.dumps(seen))
-"""
 
-_TRY_LOCALES = """
-import json, locale, sys
-bad = []
-for name in sys.argv[1:]:
-    try:
-        locale.setlocale(locale.LC_ALL, name)
-    except locale.Error:
-        bad.append(name)
-print(json.dumps(bad))
-"""
+@check("apache_configuration", "Apache accepts its configuration", APACHE)
+def apache_configuration(host: Host) -> t.Iterator[Result]:
+    return check_configuration(host.server_root, apache_transaction.find_apache())
 
 
 def check_configuration(server_root: str, program: str | None) -> t.Iterator[Result]:
@@ -92,7 +59,7 @@ def check_configuration(server_root: str, program: str | None) -> t.Iterator[Res
         return
     with tempfile.TemporaryDirectory(prefix="trac-doctor-") as directory:
         status, output = doctor_system.command(
-            ["/bin/sh", "-c", _TEST, "sh", directory, server_root, program], _SECONDS
+            ["/bin/sh", "-c", _TEST, "sh", directory, server_root, program], _CONFIGURATION_SECONDS
         )
     copies = virtual_host_copies.advice(server_root)
     if status == 0 and copies:
@@ -120,8 +87,14 @@ def check_configuration(server_root: str, program: str | None) -> t.Iterator[Res
     )
 
 
+@check("apache_running", "Apache runs and answers", APACHE)
+def apache_running(host: Host) -> t.Iterator[Result]:
+    endpoints = apache_host.apache_endpoints(host.server_root)
+    return check_running(host.pids, endpoints, _ANSWER_SECONDS)
+
+
 def _options_answer(endpoint: apache_host.Endpoint, seconds: float) -> str:
-    """Why Apache itself does not answer; empty when it does. No site is asked."""
+    """The error of a request to Apache itself, not to a site; empty if it answers."""
     connection = http.client.HTTPConnection(
         endpoint.address or "127.0.0.1", endpoint.port, timeout=seconds
     )
@@ -170,6 +143,11 @@ def check_running(
 # -- mod_wsgi ------------------------------------------------------------------------------
 
 
+@check("mod_wsgi_version", "The version of mod_wsgi serves Trac", APACHE)
+def mod_wsgi_version(host: Host) -> t.Iterator[Result]:
+    return check_mod_wsgi(host.server_root)
+
+
 def _package_version(path: str) -> str | None:
     """The version of the package that a shared object belongs to."""
     status, output = doctor_system.command(["dpkg-query", "--search", path], 10)
@@ -183,7 +161,7 @@ def _package_version(path: str) -> str | None:
 
 
 def mod_wsgi_object(server_root: str) -> tuple[str, bytes | None, bool, bool] | None:
-    """Path and content of mod_wsgi, whether it is in a running Apache, and whether its file is."""
+    """Path and content of mod_wsgi; whether a running Apache has it; whether the file exists."""
     mapping = apache_host.loaded_mapping()
     if mapping is not None:
         return mapping.path, apache_host.mapped_content(mapping), True, not mapping.deleted
@@ -211,19 +189,19 @@ def check_mod_wsgi(server_root: str) -> t.Iterator[Result]:
             "a2enmod wsgi && systemctl restart apache2",
         )
         return
-    path, content, running, there = found
+    path, content, running, exists = found
     version = apache_host.version_in_object(content) if content is not None else None
-    package = _package_version(path) if there else None
-    yield from judge_mod_wsgi(path, version, package, running, there)
+    package = _package_version(path) if exists else None
+    yield from judge_mod_wsgi(path, version, package, running, exists)
 
 
 def judge_mod_wsgi(
-    path: str, version: str | None, package: str | None, running: bool, there: bool
+    path: str, version: str | None, package: str | None, running: bool, exists: bool
 ) -> t.Iterator[Result]:
-    """What there is to say about a version of mod_wsgi."""
+    """Judge a version of mod_wsgi."""
     name = "mod_wsgi_version"
     upgrade = "Install another version: apt install --only-upgrade libapache2-mod-wsgi-py3"
-    if not there:
+    if not exists:
         yield Result(
             name,
             WARNING if running else FAILED,
@@ -236,200 +214,12 @@ def judge_mod_wsgi(
             else "Install it again: apt install --reinstall libapache2-mod-wsgi-py3",
         )
     verdict = version_gate.judge(version or package)
-    # The distribution's own number tells more, if it is that of the same release.
+    # The package's version names security fixes, if the package is of the same release.
     if package and (version is None or package.split(":")[-1].startswith(version)):
         verdict = version_gate.judge(package)
     if not verdict.accepted:
         yield Result(name, FAILED, verdict.message, "Trac does not work with it.", upgrade)
     for warning in verdict.warnings:
         yield Result(name, WARNING, warning, "Trac works, with that fault.", upgrade)
-    if verdict.accepted and not verdict.warnings and there:
+    if verdict.accepted and not verdict.warnings and exists:
         yield Result(name, OK, f"{verdict.message} ({path})")
-
-
-def python_of(path: str) -> str:
-    """The version of Python that a mod_wsgi of Debian is built for, from its file's name."""
-    match = re.search(r"mod_wsgi\.so-(\d+\.\d+)$", path)
-    if match is None:
-        # Debian has one Python, and the link says which.
-        names = glob.glob(os.path.join(os.path.dirname(path) or "/", "mod_wsgi.so-3.*"))
-        match = re.search(r"-(\d+\.\d+)$", names[0]) if len(names) == 1 else None
-    return match.group(1) if match else ""
-
-
-# -- what the configuration asks for ---------------------------------------------------------
-
-
-class Home(t.NamedTuple):
-    """A Python that some processes are given, and the account that has to read it."""
-
-    path: str
-    user: str
-    who: str
-    place: str
-
-
-def homes(configuration: apache_configuration.Configuration, apache_user: str) -> list[Home]:
-    """All Pythons that the configuration names."""
-    found = [
-        Home(
-            group.options["python-home"],
-            group.options.get("user", apache_user),
-            f"process group {group.name}",
-            group.place,
-        )
-        for group in apache_configuration.daemon_groups(configuration)
-        if group.options.get("python-home")
-    ]
-    for each in configuration.all("WSGIPythonHome"):
-        if each.arguments:
-            found.append(Home(each.arguments[0], apache_user, "Apache's own processes", each.place))
-    return found
-
-
-def judge_home(home: Home, seen: t.Mapping[str, t.Any], version: str) -> Result:
-    """What there is to say about a python-home, given what its account sees of it."""
-    name = "python_home"
-    crash = (
-        "The processes cannot start their Python ('Failed to import encodings module' in the error "
-        "log): they end and start again in a loop, and visitors wait."
-    )
-    correct = f"Correct python-home in {home.place}, or make it what it has to be: "
-    again = "run playbooks/site.yml, then: systemctl restart apache2"
-    if seen["parent_closed"]:
-        what = f"{seen['parent_closed']} is closed to {home.user}, so {home.path} is, too"
-        advice = f"Open it: chmod o+x {seen['parent_closed']}"
-    elif not seen["exists"]:
-        what = f"{home.path} does not exist"
-        advice = correct + again
-    elif seen["closed"]:
-        what = f"{home.user} cannot read {', '.join(seen['closed'])}"
-        advice = f"Open it: chmod -R o+rX {home.path}"
-    elif not seen["versions"]:
-        what = f"{home.path} holds no Python (no lib/python3.*)"
-        advice = correct + again
-    elif seen["base"]:
-        what = f"{home.path} was made from a Python in {seen['base']}, which is not there"
-        advice = f"Make it anew: mv {home.path} {home.path}.old, then {again}"
-    elif version and version not in seen["versions"]:
-        versions = ", ".join(seen["versions"])
-        what = f"{home.path} is for Python {versions}, and mod_wsgi is built for {version}"
-        advice = f"Make it anew with that Python: mv {home.path} {home.path}.old, then {again}"
-    else:
-        return Result(name, OK, f"{home.path}, Python {version or seen['versions'][0]}", "", "")
-    return Result(name, FAILED, f"{what} ({home.who}, {home.place}).", crash, advice, home.who)
-
-
-def check_homes(found: t.Sequence[Home], version: str) -> t.Iterator[Result]:
-    if not found:
-        yield Result(
-            "python_home", SKIPPED, "The configuration names no python-home: nothing to look at."
-        )
-    answers: dict[tuple[str, str], t.Any] = {}
-    for home in found:
-        key = home.path, home.user
-        if key not in answers:
-            answers[key] = doctor_system.ask(_LOOK_AT_HOME, [home.path], 10, home.user)
-        yield judge_home(home, answers[key], version)
-
-
-def wanted_locales(
-    configuration: apache_configuration.Configuration, environment: t.Mapping[str, str]
-) -> dict[str, str]:
-    """Each locale that processes of mod_wsgi are to use, and who says so."""
-    own = environment.get("LC_ALL") or environment.get("LANG") or "C"
-    wanted: dict[str, str] = {}
-    groups = apache_configuration.daemon_groups(configuration)
-    for group in groups:
-        named = [group.options[key] for key in ("locale", "lang") if group.options.get(key)]
-        for locale in named:
-            wanted.setdefault(locale, group.place)
-        if not named:
-            wanted.setdefault(own, f"the file envvars, for process group {group.name}")
-    if any(not script.process_group for script in apache_configuration.scripts(configuration)):
-        wanted.setdefault(own, "the file envvars, for Apache's own processes")
-    return wanted
-
-
-def check_locales(wanted: t.Mapping[str, str]) -> t.Iterator[Result]:
-    name = "locale"
-    missing = doctor_system.ask(_TRY_LOCALES, list(wanted), 10) if wanted else []
-    for locale in missing:
-        yield Result(
-            name,
-            FAILED,
-            f"The locale {locale} does not exist on this host ({wanted[locale]}).",
-            "Trac sets the locale on every request: each is answered with 500, 'unsupported locale "
-            "setting', unless the script itself names another.",
-            f"Use C.UTF-8 there, or generate it: apt install locales && localedef -i "
-            f"{locale.partition('.')[0]} -f UTF-8 {locale}; then: systemctl restart apache2",
-            locale,
-        )
-    if not missing:
-        yield Result(name, OK, ", ".join(wanted) or "none is asked for")
-
-
-def check_application_group(
-    scripts: t.Sequence[apache_configuration.Script], subversion: t.Sequence[str]
-) -> t.Iterator[Result]:
-    """Subversion's bindings crash outside of the first interpreter; others misbehave."""
-    name = "application_group"
-    outside = [script for script in scripts if script.application_group != "%{GLOBAL}"]
-    for script in outside:
-        yield Result(
-            name,
-            FAILED if subversion else WARNING,
-            f"{script.path} (mount {script.mount}) runs outside of the first interpreter "
-            f"({script.place})"
-            + (
-                f", and Subversion is enabled in {', '.join(subversion[:5])}."
-                if subversion
-                else "."
-            ),
-            "Subversion's bindings crash the process there, or hang it: 'Truncated or oversized "
-            "response headers'. Other C extensions may."
-            if subversion
-            else "C extensions that are not made for it (Subversion's bindings, some database "
-            "drivers) crash or hang there.",
-            "Add application-group=%{GLOBAL} to the WSGIScriptAlias; then: "
-            "systemctl reload apache2",
-            script.mount,
-        )
-    if not scripts:
-        yield Result(name, SKIPPED, "Apache's configuration has no script at the mount of a site.")
-    elif not outside:
-        yield Result(name, OK, "the scripts run in the first interpreter")
-
-
-def embedded_results(
-    configuration: apache_configuration.Configuration,
-    scripts: t.Sequence[apache_configuration.Script],
-) -> t.Iterator[Result]:
-    """Scripts for Apache's own processes, where these may run none."""
-    if not apache_configuration.restricts_embedded(configuration):
-        return
-    groups = {group.name for group in apache_configuration.daemon_groups(configuration)}
-    for script in scripts:
-        if not script.process_group:
-            seen = f"{script.path} (mount {script.mount}) has no process group ({script.place})"
-            means = (
-                "WSGIRestrictEmbedded is On: each request is answered with 500, 'Embedded mode of "
-                "mod_wsgi disabled by runtime configuration'."
-            )
-        elif script.process_group not in groups and not script.process_group.startswith("%"):
-            seen = (
-                f"{script.path} (mount {script.mount}) is for the process group "
-                f"{script.process_group}, which no WSGIDaemonProcess makes ({script.place})"
-            )
-            means = "Each request is answered with 500."
-        else:
-            continue
-        yield Result(
-            "site_access",
-            FAILED,
-            seen + ".",
-            means,
-            "Add process-group=NAME to the WSGIScriptAlias, with the name of a WSGIDaemonProcess; "
-            "then: systemctl reload apache2",
-            script.mount,
-        )

@@ -10,6 +10,12 @@ import time
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._copies import hot_copy
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.opened import OpenedEnvironment
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.registry import (
+    DATABASE,
+    TRAC,
+    check,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import (
     OK,
     SKIPPED,
@@ -29,11 +35,16 @@ _SHOWN = 3
 
 
 class _NoTime(Exception):
-    """There are too many attachments."""
+    """There are too many attachments for the time limit."""
 
 
-def check(environment: t.Any, subject: str) -> Result:
+@check(_NAME, "Each attachment has its file", TRAC, (DATABASE,))
+def attachments(opened: OpenedEnvironment) -> list[Result]:
     """Compare the database with the files."""
+    return [_compare(opened.environment, opened.subject)]
+
+
+def _compare(environment: t.Any, subject: str) -> Result:
     end = time.monotonic() + _SECONDS
 
     def is_file(inside: str) -> bool:
@@ -41,7 +52,7 @@ def check(environment: t.Any, subject: str) -> Result:
             raise _NoTime
         return os.path.isfile(os.path.join(environment.path, inside))
 
-    # Each driver has exceptions of its own, and old tables may be anything.
+    # Each driver has its own exceptions, and old tables may have any columns.
     try:
         with trac_database.connected(environment) as connection:
             rows = hot_copy.attachments_of(environment, connection)
@@ -72,7 +83,7 @@ def check(environment: t.Any, subject: str) -> Result:
 
 
 def _without_row(path: str, rows: t.Iterable[trac_attachments.Row], end: float) -> list[str]:
-    """The files that no attachment has; they do no harm."""
+    """Files that belong to no attachment. They do no harm."""
     known = {place for row in rows for place in trac_attachments.places(row)}
     found = []
     for directory, _directories, files in os.walk(os.path.join(path, trac_attachments.DIRECTORY)):

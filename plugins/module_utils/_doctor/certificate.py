@@ -15,6 +15,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import (
     x509,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import regular_file
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.host import Host
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.registry import APACHE, check
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import (
     FAILED,
     OK,
@@ -30,10 +32,10 @@ def read(path: str) -> tuple[datetime.datetime, datetime.datetime]:
     return found.first, found.last
 
 
-def judge(
+def judge_dates(
     path: str, first: datetime.datetime, last: datetime.datetime, days: int, now: datetime.datetime
 ) -> Result:
-    """What there is to say about a certificate's dates."""
+    """Judge a certificate by its dates."""
     name = "certificate"
     left = (last - now).days
     renew = "Renew it (with certbot: certbot renew), then: systemctl reload apache2"
@@ -74,7 +76,7 @@ def configured(configuration: apache_configuration.Configuration, server_root: s
 
 
 def managed(configuration: apache_configuration.Configuration, server_root: str) -> dict[str, str]:
-    """The hosts whose certificates mod_md gets, and the directory where it keeps all of them."""
+    """The host names whose certificates mod_md gets, each with mod_md's directory."""
     names = [each.arguments[0] for each in configuration.all("MDomain") if each.arguments]
     for each in configuration.directives:
         names += [
@@ -91,9 +93,9 @@ def _managed_path(name: str, store: str) -> str:
 
 
 def _why_missing(name: str, store: str) -> str:
-    """What mod_md says of its last attempt; empty when nothing."""
+    """The error of mod_md's last attempt; empty if there is none."""
     try:
-        # Apache's account writes there.
+        # Apache's account may write there, so links are not followed.
         path = os.path.join(store, "staging", name, "job.json")
         text = regular_file.read(path, 1 << 20, follow=False)
         return str(json.loads(text)["last"]["detail"])
@@ -102,7 +104,7 @@ def _why_missing(name: str, store: str) -> str:
 
 
 def check_managed(hosts: t.Mapping[str, str]) -> t.Iterator[Result]:
-    """Hosts that mod_md has no certificate for."""
+    """Host names that mod_md has no certificate for."""
     for name, store in hosts.items():
         if not os.path.exists(_managed_path(name, store)):
             why = _why_missing(name, store)
@@ -116,13 +118,22 @@ def check_managed(hosts: t.Mapping[str, str]) -> t.Iterator[Result]:
             )
 
 
-def check(
+@check("certificate", "The certificates are valid", APACHE)
+def certificate(host: Host) -> t.Iterator[Result]:
+    return judge(
+        configured(host.configuration, host.server_root),
+        host.params["certificate_days"],
+        hosts=managed(host.configuration, host.server_root),
+    )
+
+
+def judge(
     paths: t.Iterable[str],
     days: int,
     now: datetime.datetime | None = None,
     hosts: t.Mapping[str, str] | None = None,
 ) -> t.Iterator[Result]:
-    """The certificates in files, and those of hosts that mod_md looks after."""
+    """The certificates in files, and those that mod_md gets for host names."""
     now = now or datetime.datetime.now(datetime.timezone.utc)
     hosts = hosts or {}
     yield from check_managed(hosts)
@@ -142,4 +153,4 @@ def check(
                 "Put the certificate there, or correct SSLCertificateFile.",
             )
         else:
-            yield judge(path, first, last, days, now)
+            yield judge_dates(path, first, last, days, now)

@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 import os
-import stat
-import time
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import paths
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.registry import (
+    ENVIRONMENT,
+    FILES,
+    check,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import (
     FAILED,
     OK,
@@ -17,16 +21,13 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result impor
     WARNING,
     Result,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.walk import WRITTEN, walk
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import (
     environment_links,
-    opening,
     restore_mark,
 )
 
 INI = os.path.join("conf", "trac.ini")
-# Where Trac writes; the rest of an environment may be closed to it.
-_WRITTEN = ("db", "log", "files", "attachments")
-_SECONDS = 10.0
 _SHOWN = 3
 
 _NEVER = (
@@ -36,7 +37,7 @@ _NEVER = (
 
 
 def names(directory: str, expected: t.Iterable[str]) -> list[str]:
-    """The environments of a directory, and those that should be there."""
+    """The names of the environments of a directory, and of those that should be there."""
     try:
         entries = sorted(os.listdir(directory))
     except OSError:
@@ -50,8 +51,13 @@ def names(directory: str, expected: t.Iterable[str]) -> list[str]:
     return found + [name for name in dict.fromkeys(expected) if name not in found]
 
 
-def is_there(path: str) -> Result:
-    """Whether there is an environment at a path, as Trac sees it."""
+@check("environments", "The environments are there", FILES)
+def environments(path: str) -> list[Result]:
+    return [check_existence(path), *check_restored(path)]
+
+
+def check_existence(path: str) -> Result:
+    """Whether a path is an environment for Trac."""
     name, subject = "environments", f"environment {os.path.basename(path)}"
     here = f"environment {path}"
     missing = (
@@ -59,7 +65,7 @@ def is_there(path: str) -> Result:
         "names and does not exist."
     )
     version = os.path.join(path, "VERSION")
-    what = no_file(version) if os.path.exists(version) else ""
+    what = paths.no_file(version) if os.path.exists(version) else ""
     if what and "closed" not in what:
         seen = f"{version} {what}."
         return Result(name, FAILED, seen, "Trac cannot serve it.", missing, subject)
@@ -70,9 +76,9 @@ def is_there(path: str) -> Result:
         return Result(
             name,
             FAILED,
-            f"The {here} is closed to {_me()}: {e.filename}.",
+            f"The {here} is closed to {paths.account()}: {e.filename}.",
             "Trac cannot serve it.",
-            f"chown -R {_me()}: {path}",
+            f"chown -R {paths.account()}: {path}",
             subject,
         )
     except OSError as e:
@@ -94,7 +100,7 @@ def is_there(path: str) -> Result:
 
 
 def check_restored(path: str) -> list[Result]:
-    """What is left of a restoration that was killed while it replaced the environment."""
+    """Whether a restoration was killed while it replaced the environment."""
     directory, name = os.path.split(path)
     holder = restore_mark.unfinished(directory).get(name)
     if holder is None:
@@ -114,135 +120,39 @@ def check_restored(path: str) -> list[Result]:
     ]
 
 
-def _me() -> str:
-    return opening.account_name(os.geteuid())
-
-
-class Seen(t.NamedTuple):
-    """What there is in an environment."""
-
-    bad: list[str]  # what this account cannot use as Trac needs to
-    links: dict[str, environment_links.Led]
-    entries: int
-    complete: bool  # whether there was time for everything
-
-
-def look(path: str, seconds: float = _SECONDS) -> Seen:
-    """Walk through an environment, and through what links lead to as copies do."""
-    end = time.monotonic() + seconds
-    bad: list[str] = []
-    links: dict[str, environment_links.Led] = {}
-    count = 0
-    pending = [(path, False, environment_links.roots_of(path))]
-    while pending:
-        directory, written, roots = pending.pop()
-        if not os.access(directory, os.R_OK | os.X_OK | (os.W_OK if written else 0)):
-            bad.append(directory)
-        try:
-            entries = list(os.scandir(directory))
-        except OSError:
-            continue
-        count += len(entries)
-        for entry in entries:
-            inside = written or (directory == path and entry.name in _WRITTEN)
-            if entry.is_symlink():
-                place = os.path.relpath(entry.path, path)
-                try:
-                    led = links[entry.path] = environment_links.led(entry.path, place, roots)
-                except OSError:  # removed meanwhile
-                    continue
-                if led.kind == environment_links.DIRECTORY:
-                    pending.append((entry.path, inside, (*roots, (led.text, place))))
-                    continue
-                if led.kind != environment_links.FILE:
-                    continue
-            if entry.is_dir(follow_symlinks=False):
-                pending.append((entry.path, inside, roots))
-            elif entry.is_file() and not os.access(
-                entry.path, os.R_OK | (os.W_OK if inside else 0)
-            ):
-                bad.append(entry.path)
-        if time.monotonic() > end:
-            return Seen(bad, links, count, False)
-    return Seen(bad, links, count, True)
-
-
-def _described(path: str) -> str:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return path
-    owner = opening.account_name(found.st_uid)
-    return f"{path} ({owner}, mode {stat.S_IMODE(found.st_mode):04o})"
-
-
-def no_file(path: str) -> str:
-    """Why a path leads to no file that this account can open at once; empty if it does.
-
-    Nothing is opened: a FIFO would have whoever opens it wait.
-    """
-    link = f"is a link to {os.readlink(path)}, which " if os.path.islink(path) else ""
-    try:
-        mode = os.stat(path).st_mode
-    except FileNotFoundError:
-        return f"{link}does not exist"
-    except PermissionError:
-        return f"{link}is closed to {_me()}"
-    except OSError as e:  # links in a circle, a part of the path that is a file, a broken disk
-        return f"cannot be reached ({e.strerror})"
-    if stat.S_ISDIR(mode):
-        return f"{link}is a directory, not a file"
-    if stat.S_ISFIFO(mode):
-        return f"{link}is a FIFO, not a file: who opens it waits for ever"
-    if not stat.S_ISREG(mode):
-        return f"{link}is a device or a socket, not a file"
-    return "" if os.access(path, os.R_OK) else f"{link}is closed to {_me()}"
-
-
-def is_read_only(path: str) -> bool:
-    """Whether the file system that a path is on is mounted for reading only."""
-    try:
-        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
-    except OSError:
-        return False
-
-
-def read_only(name: str, path: str, subject: str) -> Result:
-    """That nothing can be saved, whoever asks."""
-    return Result(
-        name,
-        FAILED,
-        f"{path} is on a file system that is mounted read-only.",
-        "Nothing can be saved, whoever owns the files: no ticket, no log. Pages are answered with "
-        "500 ('Read-only file system', 'attempt to write a readonly database').",
-        f"See which it is, and why: findmnt -T {path}; dmesg | grep -iE 'remount|i/o error' (the "
-        "kernel does that itself when a disk fails). When the disk is well: mount -o remount,rw "
-        "and what findmnt names. Owners and modes are not the cause.",
-        subject,
-    )
+@check(
+    "environment_files",
+    "The service account can read and write what is in the environments",
+    FILES,
+    (ENVIRONMENT,),
+)
+def environment_files(path: str) -> list[Result]:
+    return check_files(path)
 
 
 def check_files(path: str) -> list[Result]:
     name, subject = "environment_files", f"environment {os.path.basename(path)}"
     if not os.path.isdir(path):
         return [Result(name, SKIPPED, f"{path} does not exist.", subject=subject)]
-    places = [path, *(os.path.join(path, each) for each in ("conf", *_WRITTEN))]
-    frozen = next(filter(is_read_only, places), None)
+    places = [path, *(os.path.join(path, each) for each in ("conf", *WRITTEN))]
+    frozen = next(filter(paths.is_read_only, places), None)
     if frozen:
-        return [read_only(name, frozen, subject)]
-    seen = look(path)
-    results = [*_closed(path, seen), *_links(path, seen.links)]
+        return [paths.read_only(name, frozen, subject)]
+    contents = walk(path)
+    results = [*_closed(path, contents.closed), *_links(path, contents.links)]
     fault = ini_fault(path)
     ini = os.path.join(path, INI)
     if fault and not any(ini in result.seen for result in results if result.status == FAILED):
         results.append(fault)
     if results:
         return results
-    words = f"{path}: {seen.entries} files and directories"
-    words += "" if seen.complete else ", then no time was left"
+    words = f"{path}: {contents.entries} files and directories"
+    words += "" if contents.complete else ", then no time was left"
     followed = (environment_links.DIRECTORY, environment_links.FILE)
     away = [
-        f"{each} leads to {led.text}" for each, led in seen.links.items() if led.kind in followed
+        f"{each} leads to {led.text}"
+        for each, led in contents.links.items()
+        if led.kind in followed
     ]
     if away:
         more = f"; and {len(away) - _SHOWN} more" if len(away) > _SHOWN else ""
@@ -251,9 +161,9 @@ def check_files(path: str) -> list[Result]:
 
 
 def ini_fault(path: str) -> Result | None:
-    """Why there is no trac.ini to read."""
+    """Why trac.ini cannot be read; nothing if it can."""
     ini = os.path.join(path, INI)
-    why = no_file(ini)
+    why = paths.no_file(ini)
     if not why:
         return None
     return Result(
@@ -261,39 +171,41 @@ def ini_fault(path: str) -> Result | None:
         FAILED,
         f"{ini} {why}.",
         "Trac has no configuration: every page of the environment is answered with 500, or waits.",
-        f"Put the file back from the last backup (playbooks/restore.yml); it belongs to {_me()}.",
+        f"Put the file back from the last backup (playbooks/restore.yml); it belongs to "
+        f"{paths.account()}.",
         f"environment {os.path.basename(path)}",
     )
 
 
-def _closed(path: str, seen: Seen) -> list[Result]:
-    """What belongs to others, or has a mode that keeps this account out."""
-    if not seen.bad:
+def _closed(path: str, closed: t.Sequence[str]) -> list[Result]:
+    """Files whose owner or mode keeps this account out."""
+    if not closed:
         return []
-    shown = ", ".join(_described(each) for each in seen.bad[:_SHOWN])
-    more = f" and {len(seen.bad) - _SHOWN} more" if len(seen.bad) > _SHOWN else ""
+    account = paths.account()
+    shown = ", ".join(paths.described(each) for each in closed[:_SHOWN])
+    more = f" and {len(closed) - _SHOWN} more" if len(closed) > _SHOWN else ""
     return [
         Result(
             "environment_files",
             FAILED,
-            f"{_me()} cannot read or write {shown}{more}.",
+            f"{account} cannot read or write {shown}{more}.",
             "Pages that need it are answered with 500 ('Permission denied'). " + _NEVER,
-            f"chown -R {_me()}: {path} && chmod -R u+rwX {path}; from now on: "
-            f"runuser --pty -u {_me()} -- trac-admin …",
+            f"chown -R {account}: {path} && chmod -R u+rwX {path}; from now on: "
+            f"runuser --pty -u {account} -- trac-admin …",
             f"environment {os.path.basename(path)}",
         )
     ]
 
 
 def _links(path: str, links: t.Mapping[str, environment_links.Led]) -> list[Result]:
-    """Links to nothing, or to what this account does not own, whose content no copy holds."""
+    """Links to nothing, or to files of other accounts: copies hold the link without its content."""
     broken: list[str] = []
     foreign: list[str] = []
     for link, led in links.items():
         if led.kind != environment_links.BAD:
             continue
         part = os.path.relpath(link, path).split(os.sep)[0]
-        usable = os.access(link, os.R_OK | (os.W_OK if part in _WRITTEN else 0))
+        usable = os.access(link, os.R_OK | (os.W_OK if part in WRITTEN else 0))
         (foreign if usable else broken).append(environment_links.printable(f"{link} {led.text}"))
     refused = (
         "Backups, and the copy before an upgrade, refuse the environment where that should be its "
@@ -333,11 +245,16 @@ def _link_results(
     return [Result("environment_files", status, seen, means, advice, subject)]
 
 
+@check("trac_ini", "trac.ini can be read, and changed from the web", FILES, (ENVIRONMENT,))
+def trac_ini(path: str) -> list[Result]:
+    return [check_ini(path)]
+
+
 def check_ini(path: str) -> Result:
-    """Whether trac.ini can be saved from the web. Whether Trac understands it is seen elsewhere."""
+    """Whether trac.ini can be saved from the web. Trac parses it in the group TRAC."""
     name, subject = "trac_ini", f"environment {os.path.basename(path)}"
-    ini = os.path.join(path, INI)
-    if no_file(ini) or is_read_only(ini):
+    ini, account = os.path.join(path, INI), paths.account()
+    if paths.no_file(ini) or paths.is_read_only(ini):
         why = f"{ini} cannot be read or written (see environment_files)."
         return Result(name, SKIPPED, why, subject=subject)
     # Trac writes a new file beside the old one and renames it.
@@ -346,21 +263,22 @@ def check_ini(path: str) -> Result:
         return Result(
             name,
             FAILED,
-            f"{ini} is a link to {os.path.realpath(ini)}, which {_me()} cannot write.",
+            f"{ini} is a link to {os.path.realpath(ini)}, which {account} cannot write.",
             "Changes on Trac's admin pages are not saved ('trac.ini is not writable').",
-            f"Put a file of {_me()}'s in the place of the link (rm, not chown, which would change "
-            "what it leads to); what is to be shared goes into a file that [inherit] file names.",
+            f"Put a file of {account}'s in the place of the link (rm, not chown, which would "
+            "change what it leads to); what is to be shared goes into a file that [inherit] file "
+            "names.",
             subject,
         )
     if bad:
         return Result(
             name,
             FAILED,
-            f"{_me()} cannot write {', '.join(_described(each) for each in bad)}.",
+            f"{account} cannot write {', '.join(paths.described(each) for each in bad)}.",
             "Changes on Trac's admin pages are not saved ('trac.ini is not writable').",
-            f"chown -h {_me()}: {' '.join(bad)} && chmod u+rw {ini} && chmod u+rwx {bad[-1]}"
+            f"chown -h {account}: {' '.join(bad)} && chmod u+rw {ini} && chmod u+rwx {bad[-1]}"
             if bad[-1] != ini
-            else f"chown -h {_me()}: {ini} && chmod u+rw {ini}",
+            else f"chown -h {account}: {ini} && chmod u+rw {ini}",
             subject,
         )
     return Result(name, OK, f"{ini} can be written", subject=subject)

@@ -8,6 +8,13 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._copies import reports as copies_reports
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.opened import OpenedEnvironment
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.registry import (
+    DATABASE,
+    SOUND_DATABASE,
+    TRAC,
+    check,
+)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import (
     OK,
     SKIPPED,
@@ -17,14 +24,19 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result impor
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import opening
 
 _NAME = "reports"
-# They are the most that the doctor asks of a database.
+# Limits: nothing else that the doctor does is as much work for a database.
 _MOST = 200
 _SECONDS = 5.0
 _SECONDS_EACH = 2
 
 
-def check(environment: t.Any, subject: str) -> Result:
-    """Run the reports, as far as that costs little."""
+@check(_NAME, "The databases take the SQL of all reports", TRAC, (DATABASE, SOUND_DATABASE))
+def reports(opened: OpenedEnvironment) -> list[Result]:
+    """Run the reports, within limits."""
+    return [_try_reports(opened.environment, opened.subject)]
+
+
+def _try_reports(environment: t.Any, subject: str) -> Result:
     from trac.ticket.report import ReportModule
 
     path = environment.path
@@ -32,7 +44,7 @@ def check(environment: t.Any, subject: str) -> Result:
         return Result(_NAME, SKIPPED, f"{path}: reports are switched off.", subject=subject)
     try:
         faults = copies_reports.failing(environment, _MOST, _SECONDS, _SECONDS_EACH)
-    # Each driver has exceptions of its own, and plugins any.
+    # Each driver has its own exceptions, and plugins may raise any.
     except Exception as e:  # noqa: BLE001
         why = opening.reason(e, path)
         seen = f"{path}: its reports cannot be tried: {why}."

@@ -1,17 +1,18 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of what a host has: room on its disks, memory, backups, and what a run left undone."""
+"""Checks of the host's resources: disk space and memory."""
 
 from __future__ import annotations
 
 import glob
-import json
 import os
 import re
-import time
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import system as doctor_system
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.host import Host
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.registry import HOST, check
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import (
     FAILED,
     OK,
@@ -19,12 +20,17 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result impor
     WARNING,
     Result,
 )
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import out_of_service
 
 _MB = 1024 * 1024
-_HOUR = 3600
 
-# -- disks -----------------------------------------------------------------------------------
+
+@check("disk_space", "There is room on the disks", HOST)
+def disk_space(host: Host) -> t.Iterator[Result]:
+    directories = {host.params["environments_dir"]: "environments"}
+    if host.params["backup_dir"]:
+        directories[host.params["backup_dir"]] = "backups"
+    directories[host.envvars.get("APACHE_LOG_DIR", "/var/log")] = "logs"
+    return check_disks(directories, host.params["free_mb"], host.params["free_percent"])
 
 
 def check_disks(
@@ -33,7 +39,7 @@ def check_disks(
     free_percent: int,
     statvfs: t.Callable[[str], os.statvfs_result] = os.statvfs,
 ) -> t.Iterator[Result]:
-    """Room for the service account below directories, given with what they hold."""
+    """Free space in directories, which are given with what they hold."""
     for directory, holds in directories.items():
         try:
             found = statvfs(directory)
@@ -82,8 +88,14 @@ def _judge_disk(
 # -- memory ----------------------------------------------------------------------------------
 
 
+@check("memory", "The processes fit into the memory", HOST)
+def memory(host: Host) -> list[Result]:
+    meminfo = doctor_system.text_of("/proc/meminfo")
+    return [check_memory(processes(host.pids), meminfo, host.params["memory_percent"])]
+
+
 class Process(t.NamedTuple):
-    """A process of Apache: the name of its group, and its own share of the memory in kB."""
+    """A process of Apache: its process group, and its share of the memory in kB."""
 
     group: str
     kb: int
@@ -94,19 +106,11 @@ def _number(text: str, name: str) -> int:
     return int(match.group(1)) if match else 0
 
 
-def text_of(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
 def _family(pids: t.Collection[int], proc: str) -> list[int]:
-    """Processes and their children, which may be closed to those who look from a container."""
+    """Processes and their children. Inside a container they may be unreadable."""
     found = list(pids)
     for path in glob.glob(os.path.join(proc, "[0-9]*", "stat")):
-        fields = text_of(path).rpartition(")")[2].split()
+        fields = doctor_system.text_of(path).rpartition(")")[2].split()
         pid = int(os.path.basename(os.path.dirname(path)))
         if len(fields) > 1 and int(fields[1]) in pids and pid not in pids:
             found.append(pid)
@@ -114,14 +118,14 @@ def _family(pids: t.Collection[int], proc: str) -> list[int]:
 
 
 def processes(pids: t.Collection[int], proc: str = "/proc") -> list[Process]:
-    """Apache's processes and their memory; what several share is divided among them if known."""
+    """Apache's processes and their memory: PSS, which divides shared memory, else RSS."""
     found = []
     for pid in _family(pids, proc):
         directory = os.path.join(proc, str(pid))
-        command = text_of(os.path.join(directory, "cmdline")).split("\0")[0].strip()
+        command = doctor_system.text_of(os.path.join(directory, "cmdline")).split("\0")[0].strip()
         match = re.match(r"\(wsgi:([^)\s]*)", command)
-        kb = _number(text_of(os.path.join(directory, "smaps_rollup")), "Pss")
-        kb = kb or _number(text_of(os.path.join(directory, "status")), "VmRSS")
+        kb = _number(doctor_system.text_of(os.path.join(directory, "smaps_rollup")), "Pss")
+        kb = kb or _number(doctor_system.text_of(os.path.join(directory, "status")), "VmRSS")
         found.append(Process(match.group(1).rstrip("-") if match else "Apache", kb))
     return found
 
@@ -155,136 +159,3 @@ def check_memory(found: t.Sequence[Process], meminfo: str, percent: int) -> Resu
         means + " The host swaps, or the kernel kills processes, which fails requests.",
         "Give the sites fewer processes (trac_sites[].processes), or the host more memory.",
     )
-
-
-# -- backups ---------------------------------------------------------------------------------
-
-
-def check_backups(
-    text: str | None,
-    path: str,
-    environments: t.Sequence[str],
-    hours: int,
-    now: float | None = None,
-    exists: t.Callable[[str], bool] = os.path.lexists,
-) -> t.Iterator[Result]:
-    """What the file says that backups write, beside what they should have done."""
-    name = "backup"
-    now = time.time() if now is None else now
-    if not environments:
-        yield Result(name, SKIPPED, "There is no environment to back up.")
-        return
-    if text is None:
-        yield Result(
-            name,
-            WARNING,
-            f"No backups: there is no {path}.",
-            "What is lost on this host is lost for good, unless something else copies it.",
-            "Set up trac_backup, or see that whatever else backs up this host takes hot copies.",
-        )
-        return
-    try:
-        document = json.loads(text)
-        done = {str(key): dict(value) for key, value in document["environments"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as e:
-        yield Result(
-            name,
-            FAILED,
-            f"{path} cannot be read: {type(e).__name__}: {e}",
-            "Whether there are backups is not known.",
-            "Run a backup, which writes it anew, and look again.",
-        )
-        return
-    if document.get("last_error"):
-        yield Result(
-            name,
-            FAILED,
-            f"The last run of the backups says: {document['last_error']}",
-            "There may be no copy outside of this host, or none at all.",
-            "Set right what is named, then run one: ansible-playbook playbooks/backup.yml",
-        )
-    for environment in environments:
-        yield _judge_backup(environment, done.get(environment), hours, now, exists)
-
-
-def _judge_backup(
-    environment: str,
-    done: t.Mapping[str, t.Any] | None,
-    hours: int,
-    now: float,
-    exists: t.Callable[[str], bool],
-) -> Result:
-    name, subject = "backup", f"environment {environment}"
-    means = "What has been written since the last good backup is lost with this host."
-    advice = (
-        "Run one and see why it fails: ansible-playbook playbooks/backup.yml, or on the host the "
-        "unit of the timer (systemctl list-timers, journalctl -u)."
-    )
-    if done is None:
-        return Result(
-            name, WARNING, f"{environment} has not been backed up yet.", means, advice, subject
-        )
-    last, error, file = done.get("last_success"), done.get("last_error"), done.get("file")
-    age = (now - float(last)) / _HOUR if last is not None else None
-    if age is None:
-        seen = f"{environment} has never been backed up with success"
-        seen += f"; the last attempt: {error}" if error else ""
-    elif age > hours:
-        seen = f"The last good backup of {environment} is {age:.0f} hours old (wanted: {hours})"
-        seen += f"; the last attempt: {error}" if error else ""
-    elif error:
-        seen = f"The last backup of {environment} failed: {error}"
-    elif file and not exists(str(file)):
-        seen = f"The last backup of {environment}, {file}, is not there any more"
-    else:
-        return Result(
-            name, OK, f"{environment}: {age:.0f} hours ago", subject=f"environment {environment}"
-        )
-    return Result(name, FAILED, seen + ".", means, advice, subject)
-
-
-# -- runs that were broken off ---------------------------------------------------------------
-
-
-def check_transactions(directory: str) -> t.Iterator[Result]:
-    """Journals of the module apache_transaction, known by what is in them."""
-    name = "transaction"
-    found = []
-    for path in sorted(glob.glob(os.path.join(directory, "*.json"))):
-        try:
-            with open(path, encoding="utf-8") as file:
-                document = json.load(file)
-        except (OSError, ValueError):
-            document = None
-        if isinstance(document, dict) and "before" in document:
-            found.append((path, sorted(document["before"] or {})))
-    for path, paths in found:
-        yield Result(
-            name,
-            FAILED,
-            f"{path} holds what stood before a change of {', '.join(paths)}.",
-            "A run has changed Apache's configuration and was broken off before it had seen the "
-            "sites answer (or it is still at work).",
-            "Run playbooks/site.yml again: it takes the change up, looks at the sites, and goes "
-            "back if they do not answer.",
-        )
-    if not found:
-        yield Result(name, OK, "no journal of one")
-
-
-def check_out_of_service(path: str) -> t.Iterator[Result]:
-    """What role trac_site keeps visitors from, for which it has written down the reasons."""
-    name = "out_of_service"
-    reasons = out_of_service.read(text_of(path))
-    for environment, why in sorted(reasons.items()):
-        yield Result(
-            name,
-            FAILED,
-            why,
-            "Visitors get a page which says that the project is being looked after.",
-            "Set right what is named here, and run playbooks/site.yml: it serves the project again "
-            "when all is well with it.",
-            f"environment {environment}",
-        )
-    if not reasons:
-        yield Result(name, OK, "all of them are served")

@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of the Python that is to run Trac, made in it, as the account that runs it.
+"""Checks of the Python that runs Trac, made in it, as the service account.
 
 Each asks the interpreter itself. What they need of it is passed in, so that they can be tested.
 """
@@ -15,6 +15,8 @@ import sys
 import types
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import loading
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.registry import RUNTIME, check
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import (
     FAILED,
     OK,
@@ -42,6 +44,7 @@ def _pip(what: str) -> str:
     return f"{sys.prefix}/bin/python -m pip install {what}; then: systemctl restart apache2"
 
 
+@check("python_version", "Trac runs on this version of Python", RUNTIME)
 def python_version(
     version: tuple[int, ...] = _VERSION, sqlite: t.Any = sqlite3
 ) -> t.Iterator[Result]:
@@ -70,6 +73,7 @@ def python_version(
         yield Result(name, OK, f"Python {shown} ({sys.prefix})")
 
 
+@check("setuptools", "pkg_resources is there", RUNTIME)
 def setuptools(
     load: Import = importlib.import_module, version: Version = installed
 ) -> t.Iterator[Result]:
@@ -77,7 +81,7 @@ def setuptools(
     found = version("setuptools")
     try:
         load("pkg_resources")
-    # Whatever a broken installation raises.
+    # A broken installation may raise any exception.
     except Exception as e:  # noqa: BLE001
         yield Result(
             name,
@@ -92,6 +96,7 @@ def setuptools(
         yield Result(name, OK, f"setuptools {found}")
 
 
+@check("multipart", "The package multipart is the right one", RUNTIME)
 def multipart(
     load: Import = importlib.import_module,
     version: Version = installed,
@@ -129,6 +134,7 @@ def multipart(
     )
 
 
+@check("psycopg2", "The PostgreSQL driver shares its libraries with Apache", RUNTIME)
 def psycopg2(version: Version = installed) -> t.Iterator[Result]:
     name = "psycopg2"
     binary = version("psycopg2-binary")
@@ -148,16 +154,21 @@ def psycopg2(version: Version = installed) -> t.Iterator[Result]:
         yield Result(name, OK, f"psycopg2 {found}" if found else "no psycopg2-binary")
 
 
-CHECKS: dict[str, t.Callable[[], t.Iterator[Result]]] = {
-    "python_version": python_version,
-    "setuptools": setuptools,
-    "multipart": multipart,
-    "psycopg2": psycopg2,
-}
+@check("trac_import", "Trac can be imported", RUNTIME)
+def trac_import() -> t.Iterator[Result]:
+    """Load Trac, which the checks of environments need."""
+    try:
+        version, messages = loading.load_trac()
+    # Not only ImportError: an unfit Python or setuptools raises other exceptions, too.
+    except Exception as e:  # noqa: BLE001
+        yield cannot_import(f"{type(e).__name__}: {e}", sys.executable)
+        return
+    yield Result("trac_import", OK, f"Trac {version} ({sys.prefix})")
+    yield from map(loading.plugin_result, messages)
 
 
 def cannot_import(reason: str, python: str) -> Result:
-    """That there is no Trac."""
+    """The result when Trac cannot be imported."""
     return Result(
         "trac_import",
         FAILED,
@@ -169,7 +180,7 @@ def cannot_import(reason: str, python: str) -> Result:
 
 
 def killed(reason: str, python: str) -> Result:
-    """That Trac's Python was killed before it could tell anything."""
+    """The result when Trac's Python was killed before it could report anything."""
     return Result(
         "trac_import",
         FAILED,

@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ask a host: commands that end in time, and questions put as another account."""
+"""Commands with a time limit, run as root or as another account."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import typing as t
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import worker_process
 
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_LONGEST = 1 << 20  # bytes that are read of what a command writes
+_LONGEST = 1 << 20  # bytes that are read of a command's output
 _ENVVARS = 'if [ -r "$1/envvars" ]; then . "$1/envvars"; fi >/dev/null 2>&1; exec env -0'
 
 
 class NoAnswer(Exception):
-    """A command could not be run, or did not end in time; in words."""
+    """A command could not be run, or did not end in time. The message says which."""
 
 
 def command(
@@ -64,7 +64,7 @@ def command(
 
 
 def kernel_log(hours: int) -> str:
-    """What the kernel, and systemd of Apache, have written; empty where there is no journal."""
+    """The journal of the kernel, and of systemd about Apache; empty where there is no journal."""
     since = f"--since=-{hours}h"
     sources = ["_TRANSPORT=kernel", "+", "UNIT=apache2.service"]
     try:
@@ -87,7 +87,7 @@ def account(name: str) -> pwd.struct_passwd:
 
 
 def ask(source: str, arguments: t.Sequence[str], seconds: float, user: str | None = None) -> t.Any:
-    """What a few lines of Python print as JSON, run as an account by this host's own Python."""
+    """What a Python program prints as JSON, run as an account by this host's own Python."""
     program = [sys.executable, "-I", "-B", "-c", source, *arguments]
     status, output = command(program, seconds, user)
     try:
@@ -98,10 +98,19 @@ def ask(source: str, arguments: t.Sequence[str], seconds: float, user: str | Non
 
 
 def envvars(server_root: str) -> dict[str, str]:
-    """What Debian's Apache has in its environment by its file C(envvars)."""
+    """The variables that Debian's Apache gets from its file C(envvars)."""
     try:
         _status, output = command(["/bin/sh", "-c", _ENVVARS, "sh", server_root], 5)
     except NoAnswer:
         return {}
     pairs = (pair.partition("=") for pair in output.split("\0"))
     return {name: value for name, equals, value in pairs if equals}
+
+
+def text_of(path: str) -> str:
+    """The text of a file that no other account can write; empty if it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -1,12 +1,12 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of the checks that is made as the account that owns the environments.
+"""The checks that run as the service account, which owns the environments.
 
-It runs under the Python that has Trac, for all environments of a host in one program; where that
-Python is unfit, under another one, for what can be seen without Trac. Jobs run in processes of
-their own, which the kernel ends when they take too long: a database driver that waits for a dead
-server can be stopped in no other way.
+They run under the Python that has Trac, for all environments of a host in one program. If that
+Python is unfit, another one makes those that need no Trac. Jobs run in processes of their own,
+which the kernel ends after a time limit: a database driver that waits for a dead server can be
+stopped in no other way.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import tempfile
 import time
 import typing as t
@@ -26,10 +25,12 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._core.held_directory
     pattern_of,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import (
-    environment as doctor_environment,
+    environment,
+    files,
+    registry,
+    runtime,
 )
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import files as doctor_files
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import runtime as doctor_runtime
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.registry import ENVIRONMENT
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import (
     FAILED,
     OK,
@@ -39,8 +40,12 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result impor
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import database_servers
 
+_RUNTIME = registry.of(runtime)
+_FILES = registry.of(files)
+CHECKS = (*_RUNTIME, *_FILES, *environment.CHECKS)
+
 _SCRATCH = "trac-doctor-"
-# Read by libpq.
+# PGCONNECT_TIMEOUT, which libpq reads.
 _CONNECT_SECONDS = "5"
 
 Document = t.Dict[str, t.Any]
@@ -73,23 +78,17 @@ class _Work:
                 _say(self.output, "result", result=result.to_json())
 
     def runtime(self) -> bool:
-        """Look at the Python; whether it has Trac."""
-        for name, check in doctor_runtime.CHECKS.items():
+        """Check the Python; whether Trac can be imported."""
+        has_trac = False
+        for check in _RUNTIME:
             try:
-                self.results(check())
-            # What is installed there can be anything.
+                results = list(check.function())
+            # Any package may be installed there.
             except Exception as e:  # noqa: BLE001
-                self.results([broken(name, f"The check ended with {type(e).__name__}: {e}")])
-        try:
-            version, messages = doctor_environment.load_trac()
-        # Not only ImportError: an unfit Python or setuptools shows itself in many ways.
-        except Exception as e:  # noqa: BLE001
-            why = f"{type(e).__name__}: {e}"
-            self.results([doctor_runtime.cannot_import(why, sys.executable)])
-            return False
-        self.results([Result("trac_import", OK, f"Trac {version} ({sys.prefix})")])
-        self.results(doctor_environment.plugin_result(message) for message in messages)
-        return True
+                results = [broken(check.name, f"The check ended with {type(e).__name__}: {e}")]
+            self.results(results)
+            has_trac |= any((each.check, each.status) == ("trac_import", OK) for each in results)
+        return has_trac
 
     def work(self, job: Job) -> Document:
         """Do one job; the process ends when it takes too long."""
@@ -103,15 +102,18 @@ class _Work:
     def _work(self, kind: str, name: str) -> Document:
         path = os.path.join(self.directory, name)
         if kind == "files":
-            there = doctor_files.is_there(path)
-            results = [there, *doctor_files.check_restored(path)]
-            if there.status == OK:
-                results += [*doctor_files.check_files(path), doctor_files.check_ini(path)]
+            exists = files.check_existence(path).status == OK
+            results = [
+                result
+                for check in _FILES
+                if exists or ENVIRONMENT not in check.needs
+                for result in check.function(path)
+            ]
             return {"results": [result.to_json() for result in results]}
         if kind == "servers":
-            names = doctor_files.names(self.directory, [])
+            names = files.names(self.directory, [])
             return {"servers": list(database_servers.servers(self.directory, names))}
-        examination = doctor_environment.Examination(path)
+        examination = environment.Examination(path)
         try:
             examination.run()
         # One environment must not stop the others, whatever a plugin or a driver raises.
@@ -125,12 +127,12 @@ class _Work:
         }
 
     def environments(self, has_trac: bool) -> None:
-        names = doctor_files.names(self.directory, self.expected)
+        names = files.names(self.directory, self.expected)
         _say(self.output, "names", names=names)
-        there = [name for name in names if os.path.isdir(os.path.join(self.directory, name))]
+        existing = [name for name in names if os.path.isdir(os.path.join(self.directory, name))]
         jobs: list[Job] = [("files", name) for name in names]
         if has_trac:
-            jobs += [("trac", name) for name in there] + [("servers", "")]
+            jobs += [("trac", name) for name in existing] + [("servers", "")]
         descriptor = self.output.fileno()
         begun = set()
         for event in processes.work(self.work, jobs, descriptor, self.deadline):
@@ -150,7 +152,7 @@ class _Work:
 
     def _died(self, kind: str, name: str, death: str) -> None:
         if kind == "servers":
-            # The check database says what is the matter.
+            # The check database tells what is wrong.
             why = f"The database servers did not answer ({death})."
             self.results([Result("connections", SKIPPED, why)])
             return
@@ -201,7 +203,7 @@ class _Work:
 
 
 def serve(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
-    """Make the checks; writes one JSON document a line."""
+    """Make the checks; write one JSON document a line."""
     os.umask(0o077)
     os.environ["PGCONNECT_TIMEOUT"] = _CONNECT_SECONDS
     parent = tempfile.gettempdir()

@@ -15,6 +15,7 @@ import re
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import arguments
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import environment_options
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import (
     field_items,
     ini_edit,
@@ -33,10 +34,8 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac.environment_sp
 
 Document = t.Mapping[str, t.Any]
 
-# Of these keys a list can be said to be complete.
-EXCLUSIVE_KEYS = ("permissions", *field_items.KINDS, "repositories")
 # What can be said for all environments at once.
-DEFAULT_KEYS = ("config", "permissions", *field_items.KINDS, "exclusive", "upgrade")
+DEFAULT_KEYS = tuple(environment_options.SHARED)
 
 _NAME = re.compile(NAME_RULE + r"\Z")
 _WITHOUT_CAPITALS = re.compile(NAME_RULE + r"\Z", re.IGNORECASE | re.ASCII)
@@ -220,9 +219,9 @@ def read_spec(
     _enable(repository_spec.components(repositories), options)
     exclusive = document.get("exclusive") or []
     problems += [
-        f"exclusive holds {key!r}; allowed are {', '.join(EXCLUSIVE_KEYS)}"
+        f"exclusive holds {key!r}; allowed are {', '.join(environment_options.EXCLUSIVE_KEYS)}"
         for key in exclusive
-        if key not in EXCLUSIVE_KEYS
+        if key not in environment_options.EXCLUSIVE_KEYS
     ]
     new_database = document.get("new_database")
     reason = ini_edit.problem(*DATABASE, new_database)

@@ -20,6 +20,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._copies import reports as copies_reports
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import checks, worker
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import system as doctor_system
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import database as trac_database
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import opening
@@ -28,11 +29,7 @@ from ansible_collections.trac.mod_wsgi.tests.unit.plugins.modules.reconciled imp
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 # Without those that look at the Apache of the machine that runs the tests.
-CHECKS = [
-    "python_version", "setuptools", "multipart", "psycopg2", "trac_import", "environments",
-    "environment_files", "trac_ini", "database", "database_integrity", "database_version",
-    "reports", "attachments", "plugins", "repositories", "connections",
-]  # fmt: skip
+CHECKS = [*checks.names(worker.CHECKS), "connections"]
 
 Found = t.Dict[str, t.Any]
 
@@ -61,6 +58,8 @@ class Doctor:
         assert ended.value.code == 0
         result = json.loads(self.capsys.readouterr().out)
         assert result["changed"] is False
+        assert bool(result["failures"]) is (result["counts"]["failed"] > 0)
+        assert result["lines"][-1].startswith(f"{result['counts']['ok']} ok, ")
         return {check["name"]: check for check in result["checks"]}
 
     def bad(self, **more: t.Any) -> dict[str, str]:

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import (
     environment as doctor_environment,
 )
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import http as doctor_http
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import logins as doctor_logins
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import (
     worker as environment_worker,
 )
@@ -70,10 +70,10 @@ def doctor(host: Host, scope: str = "login") -> list[str]:
     if scope != "login":
         site["authentication"] = {"type": "basic", "scope": scope}
     facts = {"project": examination.facts}
-    results = doctor_http.judge_logins_taken([site], facts)
+    results = doctor_logins.judge_logins_taken([site], facts)
     assert {result.check for result in results} <= {"site_login"}
     without = {**site, "authentication": None}
-    assert doctor_http.judge_logins_taken([without], facts) == []
+    assert doctor_logins.judge_logins_taken([without], facts) == []
     return [f"{result.status}: {result.seen} {result.advice}" for result in results]
 
 

@@ -216,7 +216,7 @@ def test_what_can_be_stapled(responder: str, chain: str, stapling: bool, files: 
 
 def test_the_doctor_reads_it(files: Files) -> None:
     path = files.write("c.pem", PAIR.pem + AUTHORITY.pem)
-    (result,) = doctor_certificate.check([path], 21)
+    (result,) = doctor_certificate.judge([path], 21)
     assert result.status == "ok"
 
 
@@ -239,7 +239,7 @@ def test_the_doctor_looks_after_what_mod_md_has_and_has_not(tmp_path: pathlib.Pa
         '{"finished": false, "errors": 1, "last": {"detail": "Connection refused"}}',
         encoding="utf-8",
     )
-    missing, there = doctor_certificate.check([], 21, hosts=hosts)
+    missing, there = doctor_certificate.judge([], 21, hosts=hosts)
     assert missing.status == "failed"
     assert "no certificate for trac.example.org: Connection refused" in missing.seen
     assert there.status == "ok"

@@ -19,8 +19,9 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache.apache_confi
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache.host import Endpoint
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import apache as doctor_apache
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import daemon_processes
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import system as doctor_system
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.apache import Home
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.daemon_processes import Home
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import Result
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.nobody import needs_nobody
 
@@ -91,10 +92,10 @@ def test_versions_of_mod_wsgi(
 
 
 def test_python_of_mod_wsgi(tmp_path: pathlib.Path) -> None:
-    assert doctor_apache.python_of(SO) == "3.11"
-    assert doctor_apache.python_of("/x/mod_wsgi.so") == ""
+    assert daemon_processes.python_of(SO) == "3.11"
+    assert daemon_processes.python_of("/x/mod_wsgi.so") == ""
     (tmp_path / "mod_wsgi.so-3.13").touch()
-    assert doctor_apache.python_of(str(tmp_path / "mod_wsgi.so")) == "3.13"
+    assert daemon_processes.python_of(str(tmp_path / "mod_wsgi.so")) == "3.13"
 
 
 def a_home(path: pathlib.Path) -> None:
@@ -130,7 +131,7 @@ def test_python_homes(
 ) -> None:
     make(tmp_path / "venv")
     home = Home(str(tmp_path / "venv"), getpass.getuser(), "process group trac", "x.conf, line 3")
-    (result,) = doctor_apache.check_homes([home], "3.11")
+    (result,) = daemon_processes.check_homes([home], "3.11")
     assert result.status == status
     assert words in result.seen
     if status == "failed":
@@ -143,7 +144,7 @@ def test_python_home_that_is_closed(tmp_path: pathlib.Path) -> None:
     # The directory of the test is closed to everybody but its owner.
     tmp_path.chmod(0o700)
     a_home(tmp_path / "venv")
-    (result,) = doctor_apache.check_homes([Home(str(tmp_path / "venv"), "nobody", "g", "p")], "")
+    (result,) = daemon_processes.check_homes([Home(str(tmp_path / "venv"), "nobody", "g", "p")], "")
     assert result.status == "failed"
     assert "is closed to nobody" in result.seen
     assert "chmod o+x" in result.advice
@@ -151,11 +152,11 @@ def test_python_home_that_is_closed(tmp_path: pathlib.Path) -> None:
 
 def test_python_home_of_an_account_that_does_not_exist() -> None:
     with pytest.raises(doctor_system.NoAnswer, match="the account nobody-there does not exist"):
-        list(doctor_apache.check_homes([Home("/x", "nobody-there", "g", "p")], ""))
+        list(daemon_processes.check_homes([Home("/x", "nobody-there", "g", "p")], ""))
 
 
 def test_no_python_home() -> None:
-    (result,) = doctor_apache.check_homes([], "3.11")
+    (result,) = daemon_processes.check_homes([], "3.11")
     assert result.status == "skipped"
 
 
@@ -173,24 +174,24 @@ WSGIScriptAlias /c /x/c.wsgi process-group=gone application-group=%{GLOBAL}
 def test_what_a_configuration_asks_for(tmp_path: pathlib.Path) -> None:
     (tmp_path / "apache2.conf").write_text(CONFIGURATION, encoding="utf-8")
     found = read(str(tmp_path), {})
-    homes = doctor_apache.homes(found, "www-data")
+    homes = daemon_processes.homes(found, "www-data")
     assert [(home.path, home.user) for home in homes] == [
         ("/opt/trac", "trac"),
         ("/opt/embedded", "www-data"),
     ]
-    wanted = doctor_apache.wanted_locales(found, {"LANG": "C"})
+    wanted = daemon_processes.wanted_locales(found, {"LANG": "C"})
     assert list(wanted) == ["C", "xx_YY.UTF-8", "C.UTF-8"]
-    assert "de_DE" in doctor_apache.wanted_locales(found, {"LANG": "C", "LC_ALL": "de_DE"})
-    embedded = list(doctor_apache.embedded_results(found, scripts(found)))
+    assert "de_DE" in daemon_processes.wanted_locales(found, {"LANG": "C", "LC_ALL": "de_DE"})
+    embedded = list(daemon_processes.embedded_results(found, scripts(found)))
     assert statuses(embedded) == ["failed", "failed"]
     assert "/x/b.wsgi (mount /b) has no process group" in embedded[0].seen
     assert "gone, which no WSGIDaemonProcess makes" in embedded[1].seen
 
 
 def test_locales() -> None:
-    (good,) = doctor_apache.check_locales({"C.UTF-8": "a", "C": "b"})
+    (good,) = daemon_processes.check_locales({"C.UTF-8": "a", "C": "b"})
     assert (good.status, good.seen) == ("ok", "C.UTF-8, C")
-    (bad,) = doctor_apache.check_locales({"C": "a", "xx_YY.UTF-8": "the file envvars"})
+    (bad,) = daemon_processes.check_locales({"C": "a", "xx_YY.UTF-8": "the file envvars"})
     assert bad.status == "failed"
     assert "xx_YY.UTF-8 does not exist on this host (the file envvars)" in bad.seen
     assert "Use C.UTF-8" in bad.advice
@@ -210,7 +211,7 @@ OUTSIDE = Script("/b", "/x/b.wsgi", "p", "", "p")
     ],
 )
 def test_first_interpreter(found: list[Script], subversion: list[str], status: str) -> None:
-    (result,) = doctor_apache.check_application_group(found, subversion)
+    (result,) = daemon_processes.check_application_group(found, subversion)
     assert result.status == status
     if status in ("warning", "failed"):
         assert "application-group=%{GLOBAL}" in result.advice

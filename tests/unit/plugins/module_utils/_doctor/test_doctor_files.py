@@ -14,6 +14,7 @@ import typing as t
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import files as doctor_files
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import paths
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -32,7 +33,7 @@ def environment(tmp_path: pathlib.Path) -> pathlib.Path:
 def check(path: pathlib.Path) -> list[tuple[str, str, str]]:
     """Check, status and all words of what is not well."""
     found = [
-        doctor_files.is_there(str(path)),
+        doctor_files.check_existence(str(path)),
         *doctor_files.check_files(str(path)),
         doctor_files.check_ini(str(path)),
     ]
@@ -189,7 +190,7 @@ def frozen_below(monkeypatch: pytest.MonkeyPatch, directory: pathlib.Path) -> No
     def access(path: str, mode: int) -> bool:
         return not (mode & os.W_OK and is_read_only(path))
 
-    monkeypatch.setattr(doctor_files, "is_read_only", is_read_only)
+    monkeypatch.setattr(paths, "is_read_only", is_read_only)
     monkeypatch.setattr(os, "access", access)
 
 
@@ -206,5 +207,5 @@ def test_a_read_only_file_system(
 
 
 def test_proc_is_no_read_only_file_system_and_nothing_is_none() -> None:
-    assert not doctor_files.is_read_only("/proc")
-    assert not doctor_files.is_read_only("/nonexistent")
+    assert not paths.is_read_only("/proc")
+    assert not paths.is_read_only("/nonexistent")

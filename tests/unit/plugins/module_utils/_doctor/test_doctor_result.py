@@ -10,17 +10,18 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import run as doctor_run
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import (
-    CHECKS,
-    Result,
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import connections, text
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.checks import (
+    TITLES,
     chosen,
-    guarded,
     summary,
+)
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import (
+    Result,
+    guarded,
     worst,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site.connection_budget import Pool
-from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _doctor_text
 
 
 def test_a_check_that_is_well() -> None:
@@ -67,7 +68,7 @@ def test_the_worst(statuses: list[str], status: str) -> None:
 
 
 def test_chosen() -> None:
-    assert chosen([]) == list(CHECKS)
+    assert chosen([]) == list(TITLES)
     assert chosen(["memory", "locale"]) == ["locale", "memory"]
 
 
@@ -93,7 +94,7 @@ def test_summary() -> None:
 
 
 def test_lines() -> None:
-    assert _doctor_text.lines(FOUND) == [
+    assert text.lines(FOUND) == [
         "ok       locale: C.UTF-8",
         "ok       environments: /e/0; and 8 more",
         "FAILED   environments (environment gone)",
@@ -110,10 +111,10 @@ def test_lines() -> None:
 
 
 def test_failures() -> None:
-    assert _doctor_text.failures(FOUND) == (
+    assert text.failures(FOUND) == (
         "1 checks failed:\n- environments (environment gone): /e/gone To do: Restore it."
     )
-    assert _doctor_text.failures(summary([Result("locale", "ok", "x")])) == ""
+    assert text.failures(summary([Result("locale", "ok", "x")])) == ""
 
 
 POOLS = [Pool("site all", 4, 5, 10, "enabled", frozenset(["one", "two"]))]
@@ -130,6 +131,6 @@ SERVER = {"server": "postgres://db:5432", "environments": ["one", "two"]}
     ],
 )
 def test_connections(servers: list[dict[str, t.Any]], status: str, words: str) -> None:
-    (result,) = doctor_run.budget_results(servers, POOLS)
+    (result,) = connections.budget_results(servers, POOLS)
     assert result.status == status
     assert words in result.seen

@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the checks of a host have found, as text for a terminal."""
+"""The results of a host's checks as text for a terminal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _one_line(text: str) -> str:
 
 
 def _problem(result: Document) -> list[str]:
-    """One problem in full."""
+    """A failure or warning in full."""
     margin = " " * _WIDTH
     about = f" ({result['subject']})" if result["subject"] else ""
     return [
@@ -38,7 +38,7 @@ def _problem(result: Document) -> list[str]:
 
 
 def _quiet(status: str, name: str, results: t.Sequence[Document]) -> list[str]:
-    """Results of one status that call for nothing, on one line."""
+    """Results that need no action, on one line."""
     seen = list(dict.fromkeys(_one_line(result["seen"]) for result in results))
     if not seen:
         return []
@@ -47,7 +47,7 @@ def _quiet(status: str, name: str, results: t.Sequence[Document]) -> list[str]:
 
 
 def lines(summary: Document) -> list[str]:
-    """All checks: a line for each that calls for nothing, problems in full, and the counts."""
+    """All checks: a line for each that needs no action, problems in full, and the counts."""
     found: list[str] = []
     for check in summary["checks"]:
         for status in (OK, SKIPPED):
@@ -66,7 +66,7 @@ def counts(summary: Document) -> str:
 
 
 def failures(summary: Document) -> str:
-    """What has failed, all together; empty when nothing has."""
+    """All failures in one text; empty if there are none."""
     failed = [
         result
         for check in summary["checks"]

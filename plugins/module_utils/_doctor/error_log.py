@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look for the marks of crashed and hanging daemon processes in Apache's error logs."""
+"""Look for messages about crashed and hanging daemon processes in Apache's error logs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import re
 import stat
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import system as doctor_system
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.host import Host
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.registry import APACHE, check
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import (
     FAILED,
     OK,
@@ -20,17 +23,17 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result impor
     Result,
 )
 
-# What is read of a log, from its end.
+# Only the end of a log is read.
 _MOST_BYTES = 4 * 1024 * 1024
-# What has happened so lately is taken to go on; before that it may have been set right.
+# What is older than this may have been repaired since: a warning, not a failure.
 _RECENT = datetime.timedelta(hours=1)
 _SHOWN = 160
 
 _TIME = re.compile(r"\[\w{3} (\w{3}) (\d\d) (\d\d):(\d\d):(\d\d)(?:\.\d+)? (\d{4})\]")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-# What stands beside a process that ended in the middle of a request, and how long before or after.
-# Apache writes of each process that has crashed, and of none that was killed with SIGKILL.
+# Other messages within this time tell why a process ended in the middle of a request. Apache logs
+# each process that crashed, and none that was killed with SIGKILL.
 _NEAR = datetime.timedelta(seconds=30)
 _CRASHED = re.compile(r"exit signal (Segmentation fault|Aborted|Bus error|Illegal instruction)")
 _RELOADED = re.compile(
@@ -45,35 +48,35 @@ _OOM = re.compile(
 
 
 @dataclasses.dataclass(frozen=True)
-class Mark:
-    """What a line of the log tells about."""
+class Message:
+    """A message of the log, and what it means."""
 
     pattern: str
     means: str
     advice: str
 
 
-_CRASH = Mark(
+_CRASH = Message(
     _CRASHED.pattern,
     "A process has crashed in a C extension; the requests that it was serving failed.",
     "",  # see _crash_advice
 )
-_BROKEN_OFF = Mark(
+_BROKEN_OFF = Message(
     r"Truncated or oversized response headers received from daemon process",
     "A daemon process has ended before it had answered.",
     "",  # see _broken_off
 )
-MARKS = (
+MESSAGES = (
     _CRASH,
     _BROKEN_OFF,
-    Mark(
+    Message(
         r"Timeout when reading response headers from daemon process",
         "A daemon process hangs, or a page takes longer than the time limits of the site.",
         "See what hangs: the slow page's address is in the access log. If it is every page, see "
         "the checks database and application_group; if it is one, raise request_timeout of the "
         "site.",
     ),
-    Mark(
+    Message(
         r"Failed to import encodings module|No module named 'encodings'|init_fs_encoding"
         r"|Initializing Python failed|Fatal Python error: .*init|Python path configuration:",
         "A daemon process cannot start its Python, and is started again in a loop.",
@@ -81,7 +84,7 @@ MARKS = (
         "another than mod_wsgi's: see the check python_home. If that is well, it has been set "
         "right since.",
     ),
-    Mark(
+    Message(
         r"unsupported locale setting",
         "Trac asks for a locale that this host has not.",
         "See the check locale.",
@@ -90,23 +93,24 @@ MARKS = (
 
 
 class Found(t.NamedTuple):
-    """How often a mark was found, and when at last."""
+    """How often a message was found, and when last."""
 
-    mark: Mark
+    message: Message
     times: int
     last: datetime.datetime
     line: str
 
 
 class Evidence(t.NamedTuple):
-    """What others have seen that tells why a process ended."""
+    """What other sources tell of why a process ended."""
 
-    suspects: t.Sequence[str] | None = None  # of crashes; None where nobody has looked
+    # What is known to cause crashes and is there; None if that was not checked.
+    suspects: t.Sequence[str] | None = None
     kernel: str = ""  # the kernel's or systemd's log
 
 
 def tail(path: str) -> list[str]:
-    """The last lines of a file. Nothing else is opened: who opened a FIFO would wait for ever."""
+    """The last lines of a regular file. Opening a FIFO does not wait: O_NONBLOCK."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -118,8 +122,8 @@ def tail(path: str) -> list[str]:
     return lines[1:] if size > _MOST_BYTES else lines
 
 
-def written(line: str) -> datetime.datetime | None:
-    """When Apache has written a line, in local time."""
+def time_stamp(line: str) -> datetime.datetime | None:
+    """The time stamp of a line, in local time."""
     match = _TIME.search(line[:80])
     if match is None or match.group(1) not in _MONTHS:
         return None
@@ -128,33 +132,33 @@ def written(line: str) -> datetime.datetime | None:
 
 
 def _timed(lines: t.Iterable[str]) -> list[tuple[datetime.datetime, str]]:
-    """Lines with their times; those without one belong to the line before."""
+    """Lines with their time stamps; a line without one has that of the line before."""
     found = []
     at: datetime.datetime | None = None
     for line in lines:
-        at = written(line) or at
+        at = time_stamp(line) or at
         if at is not None:
             found.append((at, line))
     return found
 
 
 def search(lines: t.Iterable[str], since: datetime.datetime) -> list[Found]:
-    """The marks in the lines since a time, those of broken off requests by their reasons."""
+    """The messages since a time; requests that were broken off are told apart by the reason."""
     timed = _timed(lines)
     near = {
         pattern: [at for at, line in timed if pattern.search(line)]
         for pattern in (_CRASHED, _RELOADED, _TOO_LONG)
     }
-    found: dict[Mark, Found] = {}
+    found: dict[Message, Found] = {}
     for at, line in timed:
         if at < since:
             continue
-        for mark in MARKS:
-            if re.search(mark.pattern, line):
-                if mark is _BROKEN_OFF:
-                    mark = _reason(at, near)
-                before = found.get(mark)
-                found[mark] = Found(mark, before.times + 1 if before else 1, at, line)
+        for message in MESSAGES:
+            if re.search(message.pattern, line):
+                if message is _BROKEN_OFF:
+                    message = _reason(at, near)
+                before = found.get(message)
+                found[message] = Found(message, before.times + 1 if before else 1, at, line)
                 break
     return list(found.values())
 
@@ -182,26 +186,26 @@ _REASONS = ((_CRASHED, _OF_A_CRASH), (_RELOADED, _OF_A_RELOAD), (_TOO_LONG, _OF_
 
 def _reason(
     at: datetime.datetime, near: t.Mapping[t.Pattern[str], t.Sequence[datetime.datetime]]
-) -> Mark:
-    """What a broken off request comes from, by what the log says shortly before and after."""
-    for pattern, mark in _REASONS:
+) -> Message:
+    """Why a request was broken off, by what the log has shortly before and after."""
+    for pattern, message in _REASONS:
         if any(abs(at - each) <= _NEAR for each in near[pattern]):
-            return mark
+            return message
     return _BROKEN_OFF
 
 
-def _told(mark: Mark, evidence: Evidence) -> tuple[str, str]:
-    """What a mark means and what to do, by all that is known."""
-    if mark in (_CRASH, _OF_A_CRASH):
-        return mark.means, _crash_advice(evidence.suspects)
-    if mark is not _BROKEN_OFF:
-        return mark.means, mark.advice
+def _meaning_and_advice(message: Message, evidence: Evidence) -> tuple[str, str]:
+    """What a message means and what to do about it."""
+    if message in (_CRASH, _OF_A_CRASH):
+        return message.means, _crash_advice(evidence.suspects)
+    if message is not _BROKEN_OFF:
+        return message.means, message.advice
     killed = [line for line in evidence.kernel.splitlines() if _OOM.search(line)]
     if killed:
         return (
             (
-                f"{mark.means} The kernel has killed processes of Apache because memory ran out: "
-                f"{killed[-1].strip()[:_SHOWN]}"
+                f"{message.means} The kernel has killed processes of Apache because memory ran "
+                f"out: {killed[-1].strip()[:_SHOWN]}"
             ),
             (
                 "See the check memory: give the sites fewer processes (trac_sites[].processes), or "
@@ -210,9 +214,9 @@ def _told(mark: Mark, evidence: Evidence) -> tuple[str, str]:
         )
     return (
         (
-            f"{mark.means} No crash stands in the log beside it, so it was killed: by the kernel "
-            "when memory ran out, by somebody's kill, or by mod_wsgi when a request took longer "
-            "than request_timeout."
+            f"{message.means} No crash stands in the log beside it, so it was killed: by the "
+            "kernel when memory ran out, by somebody's kill, or by mod_wsgi when a request took "
+            "longer than request_timeout."
         ),
         (
             "See whether it was the kernel (journalctl -k | grep -i 'killed process', the check "
@@ -238,7 +242,7 @@ def _crash_advice(suspects: t.Sequence[str] | None) -> str:
 
 
 def logs(paths: t.Iterable[str], server_root: str) -> list[str]:
-    """The files of ErrorLog directives, each before its successor, as far as they are files."""
+    """The regular files of ErrorLog directives, each behind its rotated predecessor."""
     found = []
     for path in paths:
         if path.startswith(("|", "syslog")):
@@ -248,7 +252,26 @@ def logs(paths: t.Iterable[str], server_root: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def check(
+@check("error_log", "No daemon process has crashed or hung lately", APACHE)
+def error_log(host: Host) -> t.Iterator[Result]:
+    paths = [each.arguments[0] for each in host.configuration.all("ErrorLog") if each.arguments]
+    hours = host.params["log_hours"]
+    evidence = Evidence(suspects(host.results), doctor_system.kernel_log(hours))
+    return judge(logs(dict.fromkeys(paths), host.server_root), hours, evidence=evidence)
+
+
+def suspects(results: t.Sequence[Result]) -> list[str] | None:
+    """What is known to crash daemon processes and is there; None if no check has looked for it."""
+    if not {"psycopg2", "application_group"} <= {result.check for result in results}:
+        return None
+    return [
+        f"{result.seen.rstrip('.')} (check {result.check})"
+        for result in results
+        if (result.check, result.status) in (("psycopg2", WARNING), ("application_group", FAILED))
+    ]
+
+
+def judge(
     paths: t.Sequence[str],
     hours: int,
     now: datetime.datetime | None = None,
@@ -265,8 +288,8 @@ def check(
             clean = False
             times = "once" if found.times == 1 else f"{found.times} times"
             line = re.sub(r"^(\[[^]]*\] )+", "", found.line)[:_SHOWN]
-            means, advice = _told(found.mark, evidence or Evidence())
-            lately = now - found.last <= _RECENT and found.mark is not _OF_A_RELOAD
+            means, advice = _meaning_and_advice(found.message, evidence or Evidence())
+            lately = now - found.last <= _RECENT and found.message is not _OF_A_RELOAD
             yield Result(
                 name,
                 FAILED if lately else WARNING,

@@ -12,8 +12,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import http as doctor_http
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.http import Answer, Page
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import logins as doctor_logins
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import pages as doctor_pages
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import sites as doctor_sites
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.pages import Answer, Page
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result import Result
 
 PAGE = Page("http://127.0.0.1/trac", "127.0.0.1", "trac", "one")
@@ -57,10 +59,10 @@ JUDGED = [
 @pytest.mark.parametrize(("answer", "access", "answers", "title", "login"), JUDGED)
 def test_answers(answer: Answer, access: str, answers: str, title: str, login: str) -> None:
     pages = {PAGE: answer}
-    assert only(doctor_http.judge_access(pages)).status == access
-    assert only(doctor_http.judge_answers(pages)).status == answers
-    assert only(doctor_http.judge_titles(pages, {"one": "One"})).status == title
-    assert only(doctor_http.judge_login(pages)).status == login
+    assert only(doctor_sites.judge_access(pages)).status == access
+    assert only(doctor_sites.judge_answers(pages)).status == answers
+    assert only(doctor_sites.judge_titles(pages, {"one": "One"})).status == title
+    assert only(doctor_logins.judge_login(pages)).status == login
 
 
 @pytest.mark.parametrize("start", [TRAC, TRAC_FORBIDDEN, APACHE_FORBIDDEN])
@@ -76,8 +78,8 @@ def test_answers(answer: Answer, access: str, answers: str, title: str, login: s
     ],
 )
 def test_what_a_start_page_hides(start: Answer, about: Answer, words: str | None) -> None:
-    second = doctor_http.second_page(PAGE)
-    results = doctor_http.judge_second({PAGE: start}, {PAGE: start, second: about})
+    second = doctor_pages.second_page(PAGE)
+    results = doctor_sites.judge_second({PAGE: start}, {PAGE: start, second: about})
     if words is None:
         assert results == []
     else:
@@ -88,8 +90,8 @@ def test_what_a_start_page_hides(start: Answer, about: Answer, words: str | None
 
 
 def test_what_start_pages_tell_themselves_is_not_told_twice() -> None:
-    answers = {PAGE: UPGRADE, doctor_http.second_page(PAGE): UPGRADE}
-    assert doctor_http.judge_second({PAGE: UPGRADE}, answers) == []
+    answers = {PAGE: UPGRADE, doctor_pages.second_page(PAGE): UPGRADE}
+    assert doctor_sites.judge_second({PAGE: UPGRADE}, answers) == []
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_what_start_pages_tell_themselves_is_not_told_twice() -> None:
     ],
 )
 def test_what_to_do(answer: Answer, advice: str) -> None:
-    assert advice in only(doctor_http.judge_answers({PAGE: answer})).advice
+    assert advice in only(doctor_sites.judge_answers({PAGE: answer})).advice
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ def test_what_to_do(answer: Answer, advice: str) -> None:
     ],
 )
 def test_titles(shown: str, wanted: str | None, status: str) -> None:
-    result = only(doctor_http.judge_titles({PAGE: Answer(200, page(shown))}, {"one": wanted}))
+    result = only(doctor_sites.judge_titles({PAGE: Answer(200, page(shown))}, {"one": wanted}))
     assert result.status == status
     if status == "failed":
         assert "os.environ" in result.means
@@ -151,7 +153,7 @@ OTHER = {"name": "trac", "authentication": {"type": "basic", "private_environmen
     ],
 )
 def test_private(site: dict[str, t.Any], answer: Answer, status: str) -> None:
-    result = only(doctor_http.judge_private({PAGE: answer}, [site]))
+    result = only(doctor_logins.judge_private({PAGE: answer}, [site]))
     assert result.status == status
     assert status != "failed" or (
         "private" in result.seen and "Require all granted" in result.advice
@@ -168,7 +170,7 @@ HELLO = [
 
 @pytest.mark.parametrize(("answer", "status"), HELLO)
 def test_hello_world(answer: Answer, status: str) -> None:
-    assert doctor_http.judge_hello_world(PAGE, answer).status == status
+    assert doctor_sites.judge_hello_world(PAGE, answer).status == status
 
 
 SITES: list[dict[str, t.Any]] = [
@@ -185,12 +187,12 @@ REFUSED = Answer(429, page("Too many requests"))
 
 
 def test_a_limit_that_lets_nobody_log_in_is_a_failure() -> None:
-    first, second = doctor_http.judge_login({LOGINS[0]: REFUSED, LOGINS[1]: REFUSED})
+    first, second = doctor_logins.judge_login({LOGINS[0]: REFUSED, LOGINS[1]: REFUSED})
     assert first.status == "failed"
     assert "429" in first.seen
     assert "trac_site_rate_limits" in first.advice
     # The doctor's own requests may have been too many by then.
-    first, second = doctor_http.judge_login({LOGINS[0]: LOGIN_WANTED, LOGINS[1]: REFUSED})
+    first, second = doctor_logins.judge_login({LOGINS[0]: LOGIN_WANTED, LOGINS[1]: REFUSED})
     assert (first.status, second.status) == ("ok", "skipped")
 
 
@@ -204,24 +206,24 @@ def test_a_limit_may_be_that_of_the_minute(
     logins = [Page(f"{address}/login", "x", "a"), Page(f"{address}/b/login", "x", "b")]
     slept: list[float] = []
     answers = {logins[0]: first, logins[1]: REFUSED}
-    again = doctor_http.after_a_minute(logins, answers, 5, left, slept.append)
+    again = doctor_pages.after_a_minute(logins, answers, 5, left, slept.append)
     assert slept == pauses
     assert [answer.status for answer in again.values()] == ([200, 200] if pauses else [])
 
 
 def test_what_is_asked() -> None:
-    starts = doctor_http.start_pages(SITES, ["one", "two"], "http://127.0.0.1:8080")
+    starts = doctor_pages.start_pages(SITES, ["one", "two"], "http://127.0.0.1:8080")
     assert [(each.url, each.host, each.environment) for each in starts] == [
         ("http://127.0.0.1:8080", "a.example.org", "one"),
         ("http://127.0.0.1:8080/all/one", "127.0.0.1", "one"),
         ("http://127.0.0.1:8080/all/two", "127.0.0.1", "two"),
     ]
-    logins = doctor_http.login_pages(SITES, ["one", "two"], "http://127.0.0.1:8080")
+    logins = doctor_pages.login_pages(SITES, ["one", "two"], "http://127.0.0.1:8080")
     assert [each.url for each in logins] == [
         "http://127.0.0.1:8080/login",
         "http://127.0.0.1:8080/all/one/login",
     ]
-    assert doctor_http.login_pages(SITES[1:], [], "http://127.0.0.1") == []
+    assert doctor_pages.login_pages(SITES[1:], [], "http://127.0.0.1") == []
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -254,29 +256,29 @@ def address() -> t.Iterator[str]:
 
 
 def test_fetch(address: str) -> None:
-    assert doctor_http.fetch(f"{address}/a?b=c", "one.example.org", 5) == Answer(
+    assert doctor_pages.fetch(f"{address}/a?b=c", "one.example.org", 5) == Answer(
         200, "one.example.org /a?b=c"
     )
-    assert doctor_http.fetch(f"{address}/away", "x", 5).location == "http://example.org/"
+    assert doctor_pages.fetch(f"{address}/away", "x", 5).location == "http://example.org/"
 
 
 def test_a_page_that_does_not_come_in_time(address: str) -> None:
     pages = [Page(f"{address}/slow", "x", "a"), Page(f"{address}/fast", "x", "a")]
-    answers = doctor_http.ask(pages, 0.2, 5)
+    answers = doctor_pages.ask(pages, 0.2, 5)
     assert answers[pages[0]].reason == "timed out"
     assert answers[pages[1]].status == 200
 
 
 def test_when_the_time_is_over_nothing_more_is_asked(address: str) -> None:
-    answers = doctor_http.ask([PAGE, Page(f"{address}/a", "x", "a")], 5, -1)
+    answers = doctor_pages.ask([PAGE, Page(f"{address}/a", "x", "a")], 5, -1)
     assert [answer.asked for answer in answers.values()] == [False, False]
 
 
 def test_nobody_listens() -> None:
-    assert "refused" in doctor_http.fetch("http://127.0.0.1:1/", "x", 5).reason
+    assert "refused" in doctor_pages.fetch("http://127.0.0.1:1/", "x", 5).reason
 
 
 def test_a_server_that_speaks_no_tls(address: str) -> None:
-    answer = doctor_http.fetch(address.replace("http:", "https:"), "x", 5)
+    answer = doctor_pages.fetch(address.replace("http:", "https:"), "x", 5)
     assert answer.status == 0
     assert answer.reason
