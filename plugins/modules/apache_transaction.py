@@ -218,6 +218,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache.transaction 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache.transaction_step import (
     Transaction,
 )
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import paths
 
 
 def main() -> None:
@@ -269,7 +270,7 @@ def main() -> None:
             "skip_test": {"type": "bool", "default": False},
             "config_dir": {"type": "path", "default": "/etc/apache2"},
             "apache": {"type": "str", "default": "apache2"},
-            "journal_dir": {"type": "path", "default": "/var/lib/trac-mod-wsgi"},
+            "journal_dir": {"type": "path", "default": paths.STATE_DIR},
         },
         supports_check_mode=True,
     )

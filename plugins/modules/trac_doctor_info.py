@@ -243,6 +243,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import paths
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import checks
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.run import Examination
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import out_of_service
@@ -275,9 +276,9 @@ def main() -> None:
                 "default": [],
                 "choices": list(checks.TITLES),
             },
-            "environments_dir": {"type": "path", "default": "/srv/trac/environments"},
+            "environments_dir": {"type": "path", "default": paths.ENVIRONMENTS_DIR},
             "environments": {"type": "list", "elements": "str", "default": []},
-            "python": {"type": "path", "default": "/opt/trac/bin/python"},
+            "python": {"type": "path", "default": f"{paths.VENV}/bin/python"},
             "user": {"type": "str", "default": "trac"},
             "sites": {
                 "type": "list",
@@ -288,7 +289,7 @@ def main() -> None:
             "base_url": {"type": "str", "default": ""},
             "hello_world_path": {"type": "str", "default": ""},
             "backup_dir": {"type": "str", "default": ""},
-            "backup_status": {"type": "path", "default": "/var/lib/trac-mod-wsgi/backup.json"},
+            "backup_status": {"type": "path", "default": f"{paths.STATE_DIR}/backup.json"},
             "out_of_service": {"type": "path", "default": out_of_service.FILE},
             "backup_hours": {"type": "int", "default": 26},
             "certificate_days": {"type": "int", "default": 21},

@@ -187,6 +187,7 @@ environments:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import paths
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._core.worker_process import (
     WorkerError,
 )
@@ -232,7 +233,7 @@ def main() -> None:
             "timeout": {"type": "int", "default": 90},
             "patience": {"type": "int", "default": 120},
             "reason": {"type": "str", "default": ""},
-            "journal_dir": {"type": "path", "default": "/var/lib/trac-mod-wsgi"},
+            "journal_dir": {"type": "path", "default": paths.STATE_DIR},
         },
         supports_check_mode=True,
     )

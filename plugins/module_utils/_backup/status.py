@@ -21,12 +21,13 @@ import os
 import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._backup import backup_files
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import paths
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._core.sync import (
     make_directory,
     sync_directory,
 )
 
-PATH = "/var/lib/trac-mod-wsgi/backup.json"
+PATH = f"{paths.STATE_DIR}/backup.json"
 
 Document = t.Dict[str, t.Any]
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import arguments
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import arguments, paths
 
 Problems = t.List[str]
 
@@ -30,46 +30,45 @@ _ACCOUNTS = (ENVIRONMENTS, ARCHIVE, REPOSITORIES, CACHE)
 
 # Each variable with its use and an example of what it may be.
 VARIABLES = {
-    "trac_runtime_venv": (ROOT, "/opt/trac"),
-    "trac_runtime_home": (ROOT, "/srv/trac"),
-    "trac_environments_dir": (ENVIRONMENTS, "/srv/trac/environments"),
-    "trac_environments_archive_dir": (ARCHIVE, "/srv/trac/archive"),
-    "trac_environments_repositories_dir": (REPOSITORIES, "/srv/trac/repositories"),
-    "trac_environments_venv": (ROOT, "/opt/trac"),
-    "trac_environments_plugins_dir": (CODE, "/srv/trac/plugins"),
-    "trac_site_dir": (ROOT, "/srv/trac/sites"),
+    "trac_runtime_venv": (ROOT, paths.VENV),
+    "trac_runtime_home": (ROOT, paths.HOME),
+    "trac_environments_dir": (ENVIRONMENTS, paths.ENVIRONMENTS_DIR),
+    "trac_environments_archive_dir": (ARCHIVE, paths.ARCHIVE_DIR),
+    "trac_environments_repositories_dir": (REPOSITORIES, paths.REPOSITORIES_DIR),
+    "trac_environments_venv": (ROOT, paths.VENV),
+    "trac_environments_plugins_dir": (CODE, f"{paths.HOME}/plugins"),
+    "trac_site_dir": (ROOT, paths.SITES_DIR),
     "trac_site_document_root": (SERVED, "/var/www/html"),
-    "trac_site_environments_dir": (ENVIRONMENTS, "/srv/trac/environments"),
-    "trac_site_home": (ROOT, "/srv/trac"),
-    "trac_site_venv": (ROOT, "/opt/trac"),
-    "trac_backup_dir": (ROOT, "/var/backups/trac"),
-    "trac_backup_environments_dir": (ENVIRONMENTS, "/srv/trac/environments"),
-    "trac_backup_staging_dir": (ARCHIVE, "/srv/trac/archive"),
-    "trac_backup_venv": (ROOT, "/opt/trac"),
-    "trac_restore_archive_dir": (ARCHIVE, "/srv/trac/archive"),
-    "trac_restore_backup_dir": (ROOT, "/var/backups/trac"),
-    "trac_restore_environments_dir": (ENVIRONMENTS, "/srv/trac/environments"),
-    "trac_restore_venv": (ROOT, "/opt/trac"),
-    "trac_upgrade_archive_dir": (ARCHIVE, "/srv/trac/archive"),
-    "trac_upgrade_environments_dir": (ENVIRONMENTS, "/srv/trac/environments"),
-    "trac_upgrade_home": (ROOT, "/srv/trac"),
-    "trac_upgrade_venv": (ROOT, "/opt/trac"),
-    "trac_verify_backup_dir": (ROOT, "/var/backups/trac"),
-    "trac_verify_environments_dir": (ENVIRONMENTS, "/srv/trac/environments"),
-    "trac_verify_venv": (ROOT, "/opt/trac"),
+    "trac_site_environments_dir": (ENVIRONMENTS, paths.ENVIRONMENTS_DIR),
+    "trac_site_home": (ROOT, paths.HOME),
+    "trac_site_venv": (ROOT, paths.VENV),
+    "trac_backup_dir": (ROOT, paths.BACKUP_DIR),
+    "trac_backup_environments_dir": (ENVIRONMENTS, paths.ENVIRONMENTS_DIR),
+    "trac_backup_staging_dir": (ARCHIVE, paths.ARCHIVE_DIR),
+    "trac_backup_venv": (ROOT, paths.VENV),
+    "trac_restore_archive_dir": (ARCHIVE, paths.ARCHIVE_DIR),
+    "trac_restore_backup_dir": (ROOT, paths.BACKUP_DIR),
+    "trac_restore_environments_dir": (ENVIRONMENTS, paths.ENVIRONMENTS_DIR),
+    "trac_restore_venv": (ROOT, paths.VENV),
+    "trac_upgrade_archive_dir": (ARCHIVE, paths.ARCHIVE_DIR),
+    "trac_upgrade_environments_dir": (ENVIRONMENTS, paths.ENVIRONMENTS_DIR),
+    "trac_upgrade_home": (ROOT, paths.HOME),
+    "trac_upgrade_venv": (ROOT, paths.VENV),
+    "trac_verify_backup_dir": (ROOT, paths.BACKUP_DIR),
+    "trac_verify_environments_dir": (ENVIRONMENTS, paths.ENVIRONMENTS_DIR),
+    "trac_verify_venv": (ROOT, paths.VENV),
 }
 # "" says that there is none.
 _OPTIONAL = ("trac_environments_plugins_dir", "trac_verify_backup_dir")
 # Those that may be a directory of the root directory.
 _SHALLOW = ("trac_restore_backup_dir", "trac_site_dir", "trac_verify_backup_dir")
 
-CACHE_DIR = "/var/cache/trac"  # the egg caches of sites that name none
 # What the roles put in places that no variable names; only root writes there.
 FIXED = (
-    "/srv/trac/hello-world",
-    CACHE_DIR,
+    paths.HELLO_WORLD_DIR,
+    paths.CACHE_DIR,
     "/usr/local/lib/trac-mod-wsgi",
-    "/var/lib/trac-mod-wsgi",
+    paths.STATE_DIR,
 )
 
 _SYSTEM = frozenset(
@@ -162,7 +161,7 @@ def _of_sites(values: t.Mapping[str, t.Any]) -> t.Iterator[Directory]:
         if site.get("egg_cache"):
             embedded = site.get("mode") == "embedded"
             account = "www-data" if embedded else str(values.get("trac_site_user") or "trac")
-            example = f"{CACHE_DIR}/{site.get('name')}"
+            example = f"{paths.CACHE_DIR}/{site.get('name')}"
             yield Directory(f"{where}.egg_cache", site["egg_cache"], CACHE, example, account)
         more = site.get("extra_site_directories")
         for path in more if isinstance(more, (list, tuple)) else []:
@@ -264,7 +263,7 @@ def _beside(each: Directory, others: t.Sequence[Directory]) -> str | None:
         return None
     for place in FIXED:
         if is_within(place, each.path) or (
-            is_within(each.path, place) and not (each.use == CACHE and place == CACHE_DIR)
+            is_within(each.path, place) and not (each.use == CACHE and place == paths.CACHE_DIR)
         ):
             return (
                 f"{each.name} is {each.path!r}; it has to lie neither in {place} nor around it, "

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import apache_configuration
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import host as apache_host
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import paths
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import registry
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor import system as doctor_system
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.pages import Visit
@@ -22,7 +23,6 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._doctor.result impor
 )
 
 SERVER_ROOT = "/etc/apache2"
-STATE_DIRECTORY = "/var/lib/trac-mod-wsgi"
 
 _LEAST_SECONDS = 5.0  # what a late part of the examination still gets
 
@@ -37,7 +37,7 @@ class Host:
     def __init__(self, params: t.Mapping[str, t.Any]) -> None:
         self.params = params
         self.server_root = SERVER_ROOT
-        self.state_directory = STATE_DIRECTORY
+        self.state_directory = paths.STATE_DIR
         self._end: float = time.monotonic() + params["timeout"]
         self.results: list[Result] = []
         # What the worker reports: names and facts of environments, and database servers.

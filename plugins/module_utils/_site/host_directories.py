@@ -17,10 +17,10 @@ import pwd
 import stat
 import typing as t
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import paths
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._core.directories import (
     ARCHIVE,
     CACHE,
-    CACHE_DIR,
     CODE,
     ENVIRONMENTS,
     REPOSITORIES,
@@ -310,9 +310,9 @@ class Host:
 
     def is_made_here(self, cache: Directory) -> bool:
         """Whether a cache was made by role trac_site, which notes those that are not in its own."""
-        if is_within(cache.path, CACHE_DIR):
+        if is_within(cache.path, paths.CACHE_DIR):
             return True
-        for record in glob.glob(f"{self.root}{CACHE_DIR}/*.egg-cache"):
+        for record in glob.glob(f"{self.root}{paths.CACHE_DIR}/*.egg-cache"):
             with contextlib.suppress(OSError), open(record, encoding="utf-8") as file:
                 owner = os.fstat(file.fileno()).st_uid
                 if owner == self.trusted and normal(file.read().strip()) == cache.normal:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import json
 import typing as t
 
-FILE = "/srv/trac/sites/.out-of-service"
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import paths
+
+FILE = f"{paths.SITES_DIR}/.out-of-service"
 TITLE = "Being looked after"  # of the page that visitors get, roles/trac_site/files
 
 Dict = t.Dict[str, t.Any]
