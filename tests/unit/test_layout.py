@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import functools
 import pathlib
+import re
 
 import pytest
 
@@ -25,7 +26,7 @@ MAY_IMPORT = {
     "_copies": _GROUND,
     "_environments": _GROUND | {"_copies"},
     "_backup": _GROUND | {"_copies"},
-    "_upgrade": _GROUND | {"_copies"},
+    "_upgrade": _GROUND | {"_copies", "_apache"},
     "_doctor": _GROUND | {"_copies", "_apache", "_site"},
     "_restore": _GROUND | {"_copies", "_environments", "_backup"},
 }
@@ -49,6 +50,12 @@ def packages() -> set[str]:
 def test_every_package_is_known() -> None:
     assert packages() == set(MAY_IMPORT)
     assert not list((PLUGINS / "module_utils").glob("*.py"))
+
+
+def test_the_architecture_says_the_same() -> None:
+    text = (PLUGINS.parent / "docs/ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(_\w+)` \| .* \| (.*) \|$", text, re.MULTILINE)
+    assert {name: set(re.findall(r"`(_\w+)`", cell)) for name, cell in rows} == MAY_IMPORT
 
 
 @pytest.mark.parametrize("package", sorted(MAY_IMPORT))
