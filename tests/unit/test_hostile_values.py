@@ -189,7 +189,7 @@ def test_sites_are_refused_by_name_or_served_as_they_are(site: dict[str, t.Any])
     assert found["VirtualHost/WSGIScriptAlias"][1] == f"/srv/trac/sites/{site['name']}/trac.wsgi"
     assert found["VirtualHost/WSGIDaemonProcess"][0] == f"trac-{site['name']}"
     names = [arguments for name, arguments in hosts if name == "VirtualHost/ServerName"]
-    assert names == ([[site["server_name"]]] if site.get("server_name") else [])
+    assert names == ([[site["server_name"].lower()]] if site.get("server_name") else [])
     aliases = [arguments[0] for name, arguments in hosts if name == "VirtualHost/ServerAlias"]
     assert aliases == site.get("server_aliases", [])
     script = script_settings(full)

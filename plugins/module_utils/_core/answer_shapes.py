@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the answers of workers hold. Plugins run in them, so they may say anything."""
+"""Validate the events of workers, which run plugins and are not trusted."""
 
 from __future__ import annotations
 

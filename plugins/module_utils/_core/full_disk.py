@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which filesystem is full, when something could not be written."""
+"""Name the full filesystem after a failed write."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import os
 import typing as t
 
 _REMEDY = "make room and run again"
-_LITTLE = 1 << 20  # bytes; what could not be written completely is gone again
+_LITTLE = 1 << 20  # bytes; a file that could not be written completely has been removed by now
 
 
 def _mount_point(path: str) -> str:
-    """Where the filesystem with a path begins; the path itself need not exist."""
+    """Return the mount point of a path, which need not exist."""
     path = os.path.realpath(path)
     while not os.path.ismount(path) and path != "/":
         path = os.path.dirname(path)
@@ -28,18 +28,18 @@ def _is_full(mount: str) -> bool:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether an error says that a disk (or a quota of it) is full, also as SQLite does."""
+    """Tell whether an error means a full disk or an exhausted quota, also when it is SQLite's."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
-    if _REMEDY in str(error):  # it has been explained already, among other words
+    if _REMEDY in str(error):  # explain() has been here already
         return False
-    return any(words in str(error) for words in ("disk is full", "No space left on device"))
+    return any(phrase in str(error) for phrase in ("disk is full", "No space left on device"))
 
 
 def explain(error: BaseException, paths: t.Iterable[str]) -> str:
-    """What to add to the words of an error: the full ones of the filesystems with these paths.
+    """Return a sentence that names the full ones among the filesystems of these paths.
 
-    Empty when the error is another one.
+    Empty when the error has another cause.
     """
     if not is_full(error):
         return ""

@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Directories that belong to a running process, and those whose process was killed."""
+"""Working directories that a process holds by a lock, and those whose process was killed."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ class Busy(Exception):
 
 @contextlib.contextmanager
 def locked(directory: str, patience: float) -> t.Iterator[None]:
-    """Keep two runs from working below one directory at the same time; waits so many seconds.
+    """Hold a lock on a directory; wait for it for at most `patience` seconds, then raise Busy.
 
-    Processes that are forked meanwhile hold the lock as long as they live, also when this one is
-    killed.
+    Forked processes inherit the lock and hold it until they end, even when this one is killed.
     """
     descriptor = os.open(directory, os.O_RDONLY)
     try:
@@ -44,9 +43,9 @@ def locked(directory: str, patience: float) -> t.Iterator[None]:
 
 @contextlib.contextmanager
 def held_directory(parent: str, prefix: str) -> t.Iterator[str]:
-    """A new directory, 0700, removed at the end unless it has been renamed meanwhile.
+    """Create a locked directory with mode 0700; remove it at the end, unless it was renamed.
 
-    As long as this process lives, or a child of it, abandoned() does not name it.
+    While this process or a child of it lives, abandoned() leaves it alone.
     """
     while True:
         path = tempfile.mkdtemp(prefix=prefix, dir=parent)
@@ -55,7 +54,7 @@ def held_directory(parent: str, prefix: str) -> t.Iterator[str]:
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.stat(path), os.fstat(descriptor)):
                 break
-        os.close(descriptor)  # somebody took it for abandoned before it was locked
+        os.close(descriptor)  # another process removed it as abandoned before it was locked
     try:
         yield path
     finally:
@@ -64,7 +63,7 @@ def held_directory(parent: str, prefix: str) -> t.Iterator[str]:
 
 
 def abandoned(parent: str, pattern: t.Pattern[str], remove: bool = True) -> list[str]:
-    """Remove (or only name) the directories whose process is no more."""
+    """Remove (or only return) the directories whose process has ended."""
     found = []
     try:
         entries = sorted(os.scandir(parent), key=lambda entry: entry.name)
@@ -75,8 +74,8 @@ def abandoned(parent: str, pattern: t.Pattern[str], remove: bool = True) -> list
             continue
         with contextlib.suppress(FileNotFoundError, BlockingIOError):
             status = entry.stat(follow_symlinks=False)
-            # Not S_IMODE: a directory inherits its parent's set-group-ID bit. Its group may have
-            # been let through.
+            # The set-group-ID bit may be inherited from the parent, and the group may have search
+            # permission; all else is as held_directory() makes it.
             if status.st_uid != os.geteuid() or status.st_mode & 0o767 != 0o700:
                 continue
             descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW)
@@ -91,5 +90,5 @@ def abandoned(parent: str, pattern: t.Pattern[str], remove: bool = True) -> list
 
 
 def pattern_of(prefix: str) -> t.Pattern[str]:
-    """The names that held_directory gives with a prefix (a regular expression)."""
+    """Match the names that held_directory() makes with a prefix (a regular expression)."""
     return re.compile(prefix + r"[a-z0-9_]{8}")

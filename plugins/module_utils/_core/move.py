@@ -1,11 +1,11 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Move directories so that nothing is lost, and nothing half done has the name of what is complete.
+"""Move directories so that an interruption loses nothing and leaves no incomplete target.
 
-Where a rename cannot do it (another file system, or a layer of a container's image), a copy is made
-under a hidden name beside the new place. It is renamed when it is on the disk and has been compared
-with the original, and only then the original goes.
+Where a rename is impossible (another file system, or a layer of a container's image), a copy is
+made under a hidden name beside the target. It is synced, compared with the original and renamed;
+only then the original is removed.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _PARTIAL = pattern_of(r"\..+\.moving-")
 
 
 def move_directory(source: str, target: str) -> None:
-    """Move a directory to a path where nothing is.
+    """Move a directory to a path that does not exist.
 
-    Raises OSError when that cannot be done; the directory is where it was then.
+    Raises OSError on failure and leaves the source in place.
     """
     parent, name = os.path.split(target)
     abandoned(parent, _PARTIAL)
@@ -54,7 +54,7 @@ def move_directory(source: str, target: str) -> None:
 
 
 def copy_content(source: str, target: str) -> None:
-    """Copy what is in a directory into another; links stay links, and pipes hold no data."""
+    """Copy the content of a directory into another: links as links, without pipes and devices."""
     for entry in os.scandir(source):
         to = os.path.join(target, entry.name)
         if entry.is_symlink():
@@ -68,7 +68,7 @@ def copy_content(source: str, target: str) -> None:
 
 
 def difference(source: str, target: str) -> str | None:
-    """The path of something that is not in a copy as it is in the original; None: all is."""
+    """Return the first path at which a copy differs from the original; None if they are equal."""
     names = set(os.listdir(target))
     for entry in os.scandir(source):
         copied = os.path.join(target, entry.name)

@@ -5,8 +5,8 @@
 
 A child takes one job at a time over a socket pair and answers with a line of JSON. One that dies
 (a segmentation fault in a driver, the kernel short of memory) fails the job that it worked on;
-another takes its place. When the parent or whoever reads its output is gone, the children finish
-what they are at and end: an environment is worth more than the second that this takes.
+another takes its place. When the parent or the reader of its output has ended, the children finish
+their current job and exit, so that no environment is left half changed.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ Result = t.Dict[str, t.Any]
 
 
 class ReaderGone(Exception):
-    """Nobody is left who would read about the work."""
+    """The reader of the events has closed its end of the pipe."""
 
 
 class Event(t.NamedTuple):
-    """A job has begun; or ended with a result; or ended with its process, for a reason."""
+    """A job has begun, has returned a result, or has died with its process for a reason."""
 
     job: int
     result: Result | None = None
@@ -47,7 +47,7 @@ class Event(t.NamedTuple):
 
 
 def children_for(jobs: int) -> int:
-    """How many processes are worth their while; never none, because jobs can crash."""
+    """Return how many child processes to use: at least one, because a job can crash its process."""
     cores = len(os.sched_getaffinity(0))
     return max(1, min(cores, jobs // JOBS_PER_CHILD))
 
@@ -64,7 +64,7 @@ def _ending(status: int) -> str:
 def _serve(
     channel: socket.socket, function: t.Callable[[Job], Result], jobs: t.Sequence[Job]
 ) -> None:
-    """Work until there is nothing more to do, or nobody to do it for."""
+    """Do jobs until the parent closes the channel."""
     with channel.makefile("rw", encoding="utf-8", newline="\n") as stream:
         for line in stream:
             result = function(jobs[int(line)])
@@ -90,7 +90,7 @@ class _Child:
         if self.pid == 0:
             status = 1
             try:
-                # What the child does not close would keep others from seeing an end.
+                # An inherited descriptor would keep others from reading end-of-file.
                 self._channel.close()
                 for descriptor in close:
                     os.close(descriptor)
@@ -107,7 +107,7 @@ class _Child:
         other.close()
 
     def fileno(self) -> int:
-        """For select."""
+        """Return the descriptor for poll()."""
         return self._channel.fileno()
 
     def begin(self, job: int) -> None:
@@ -117,7 +117,7 @@ class _Child:
             self._channel.sendall(b"%d\n" % job)
 
     def receive(self) -> Event | None:
-        """What the child says; None while it has not said everything."""
+        """Return the child's answer; None while it is incomplete."""
         try:
             data = self._channel.recv(1 << 16)
         except ConnectionResetError:
@@ -131,7 +131,7 @@ class _Child:
         return Event(self.job, result)
 
     def end(self) -> str:
-        """Take no more from the child; how it ended."""
+        """Close the channel, wait for the child and return how it ended."""
         self._channel.close()
         return _ending(os.waitpid(self.pid, 0)[1])
 
@@ -144,9 +144,9 @@ def work(
 ) -> t.Iterator[Event]:
     """Call a function for each job, in processes of their own; yields events as they happen.
 
-    `output` is what somebody reads the events from: when that is closed, ReaderGone is raised.
-    The children do not keep it open. After the deadline (of time.monotonic) no job is begun but
-    the first.
+    `output` is the descriptor of the pipe that the caller writes events to: when its reader has
+    closed it, ReaderGone is raised. The children close it. After the deadline (time.monotonic())
+    no job but the first is begun.
     """
     waiting = list(range(len(jobs)))
     waiting.reverse()
@@ -158,7 +158,7 @@ def work(
 
     poll = select.poll()
     if output is not None:
-        poll.register(output, 0)  # errors and ends are told always
+        poll.register(output, 0)  # POLLERR and POLLHUP are always reported
     most = children_for(len(jobs))
     try:
         while more() or children:
@@ -175,7 +175,7 @@ def work(
                 child.begin(waiting.pop())
                 begun = True
                 yield Event(child.job)
-            ready = {descriptor for descriptor, _what in poll.poll()}
+            ready = {descriptor for descriptor, dummy in poll.poll()}
             if output in ready:
                 raise ReaderGone
             for child in [child for child in children if child.fileno() in ready]:

@@ -1,10 +1,10 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Read files where somebody else may have put anything in their place.
+"""Read files in directories where another account may have replaced them.
 
-A pipe would be waited for until somebody writes into it, a device or a file with a hole of a
-terabyte would fill the memory, and a link could lead root to what only root may read.
+Opening a named pipe blocks, a device or a sparse file of a terabyte fills the memory, and a
+symbolic link can lead root to a file that only root may read.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ _KINDS = (
 
 
 def kind(mode: int) -> str | None:
-    """What is there instead of a regular file; None when it is one."""
-    return next((words for is_it, words in _KINDS if is_it(mode)), None)
+    """Name the type of a file that is not a regular one; None if it is."""
+    return next((name for has_type, name in _KINDS if has_type(mode)), None)
 
 
 def _refuse(status: os.stat_result, path: str) -> None:
-    words = kind(status.st_mode)
-    if words is not None:
-        raise OSError(errno.EINVAL, f"this is {words}, not a file", path)
+    found = kind(status.st_mode)
+    if found is not None:
+        raise OSError(errno.EINVAL, f"this is {found}, not a file", path)
 
 
 def look(path: str) -> None:
-    """Raise OSError when there is something else than a file, or a link to one, or nothing.
+    """Raise OSError unless a path is a regular file, or a link to one.
 
-    For what is opened by others (Trac, SQLite); whoever reads it here calls read().
+    For files that Trac or SQLite will open; to read one here, call read().
     """
     _refuse(os.stat(path), path)
 
 
 def opened(path: str, *, follow: bool, directory: int | None = None) -> t.IO[bytes]:
-    """A file for reading; OSError where there is something else. Nothing is waited for.
+    """Open a regular file for reading without blocking; OSError for anything else.
 
     :param follow: whether `path` may be a link; root follows none that belongs to an account
     :param directory: the descriptor of a directory that `path` is in
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
-    # What is no file is not even opened: that alone can start something, in a device.
+    # Checked before it is opened: opening a device can have effects.
     _refuse(os.stat(path, dir_fd=directory, follow_symlinks=follow), path)
     descriptor = os.open(path, flags, dir_fd=directory)
     try:
@@ -64,7 +64,7 @@ def opened(path: str, *, follow: bool, directory: int | None = None) -> t.IO[byt
 
 
 def read(path: str, largest: int = LARGEST, *, follow: bool, directory: int | None = None) -> bytes:
-    """The content of a file; OSError where there is something else, or more than `largest` bytes.
+    """Read a regular file; OSError for anything else, and for more than `largest` bytes.
 
     The other parameters are those of opened().
     """

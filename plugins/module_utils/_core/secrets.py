@@ -1,13 +1,13 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keep secrets out of everything that is shown.
+"""Mask secrets in messages, diffs and results.
 
-What is a secret is known by its name (``[notification] smtp_password``, ``bind_pw``) or its place
-(the password in ``postgres://trac:password@host/db`` or ``rest:https://user:password@host/``). Both
-are shown as ``********``. Nothing in ``[components]`` is a secret, where options are the names of
-classes such as ``acct_mgr.htfile.HtPasswdStore``, nor is a switch, whatever its name, or what says
-how passwords are kept (``htpasswd_file``, ``password_store``).
+A secret is recognised by its name (``[notification] smtp_password``, ``bind_pw``) or its place (the
+password in ``postgres://trac:password@host/db`` or ``rest:https://user:password@host/``). Both are
+shown as ``********``. Nothing in ``[components]`` is a secret, where options are the names of
+classes such as ``acct_mgr.htfile.HtPasswdStore``, nor is a boolean, whatever its name, or an option
+about how passwords are kept (``htpasswd_file``, ``password_store``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SECRET_NAME = re.compile(
     r"|(^|[._-]|smtp|imap|ldap|bind|db|sql|root|admin|user|login|auth|proxy|http)(pass|pw|pwd|psk)$",
     re.IGNORECASE,
 )
-# How secrets are kept, made or asked for, not what they are.
+# Options about the storage or the form of secrets, not secrets themselves.
 _ABOUT_SECRETS = re.compile(
     r"[._-](file|path|dir|directory|store|stores|length|format|method|policy|expiry|realm|chars)$",
     re.IGNORECASE,
@@ -58,8 +58,9 @@ _QUERY_PASSWORD = re.compile(
     re.IGNORECASE,
 )
 
-# To mask these wherever they stand would make a message unreadable, "/srv/********/environments",
-# and tell the secret to whoever knows what stands there. They are masked in their own places only.
+# Masking these everywhere would make messages unreadable ("/srv/********/environments") and
+# disclose the secret to readers who know the path. They are masked in URLs and by the name of
+# their option only.
 _SHORTEST = 4
 _COMMON = re.compile(
     r"[0-9]{1,5}|trac|tracuser|admin|administrator|root|user|users|test|guest|demo|project|projects"
@@ -91,7 +92,7 @@ def _mask_places(text: str) -> str:
 
 
 def shown(option: str, value: str, section: str = "") -> str:
-    """The value of an option, of a section of trac.ini perhaps, as it may be shown."""
+    """Return the value of an option, in a section of trac.ini perhaps, with its secrets masked."""
     if _is_secret_value(option, value, section):
         return MASK
     return _mask_places(value)

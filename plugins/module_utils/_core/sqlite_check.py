@@ -1,10 +1,10 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Have SQLite look at databases, as the account that they belong to.
+"""Check the integrity of SQLite databases, as the account that owns them.
 
-It ends what transactions have left in journals, may remove files that these name, and has to read
-whatever somebody has made: nothing that root should do.
+Opening a database rolls back its journal, may remove files that the journal names, and parses what
+the account has written: nothing that root should do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _UMASK = 0o007
 
 
 def verdict(path: str) -> str:
-    """`ok`, or what is wrong with a database."""
+    """Return `ok`, or what is wrong with a database."""
     try:
         with contextlib.closing(sqlite3.connect(path)) as connection:
             return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
@@ -28,7 +28,7 @@ def verdict(path: str) -> str:
 
 
 def serve(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
-    """Look at each database; writes one JSON document a line."""
+    """Check each database; write one JSON document per line."""
     os.umask(_UMASK)
     for path in payload["databases"]:
         event = {"event": "verdict", "path": path, "verdict": verdict(path)}

@@ -1,11 +1,11 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rollback journals of SQLite that lead to other files.
+"""Rollback journals of SQLite that name other files.
 
 A journal may end with the name of a super-journal, that of a transaction in several databases.
-Whoever opens the database then has SQLite remove the file of that name, wherever it is. Trac makes
-no such journals, so one in an environment is somebody's mistake, or trap.
+SQLite removes the file of that name, wherever it is, when the database is opened. Trac makes no
+such journals, so one in an environment is a mistake or an attack.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LONGEST = 4096  # bytes shown
 
 
 def super_journal(file: int) -> str | None:
-    """The name of another file at the end of a journal, which is open; None if there is none."""
+    """Return the super-journal that an open journal names; None if it names none."""
     status = os.fstat(file)
     end = status.st_size - _TAIL.size
     if not stat.S_ISREG(status.st_mode) or end < 0:
@@ -40,7 +40,7 @@ def super_journal(file: int) -> str | None:
 
 
 def problem(path: str, name: str) -> str:
-    """What is wrong with such a journal, and what to do."""
+    """Return a message about such a journal, with what to do."""
     return (
         f"{path} names another file, {name!r}, which SQLite would remove as soon as the database "
         "is opened; Trac makes no such journals. Find out where it comes from, and move it away"

@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What survives a power cut."""
+"""Write the names in directories to the disk, so that they survive a power cut."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 
 
 def sync_directory(directory: str) -> None:
-    """Have the names in a directory survive a power cut."""
+    """Write the entries of a directory to the disk."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -18,7 +18,7 @@ def sync_directory(directory: str) -> None:
 
 
 def make_directory(directory: str, mode: int) -> None:
-    """Make a directory, with its parents, if it is missing; their names survive a power cut."""
+    """Create a directory and its parents where they are missing, and sync their names."""
     if os.path.isdir(directory):
         return
     parent = os.path.dirname(directory)

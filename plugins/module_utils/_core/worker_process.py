@@ -27,7 +27,7 @@ import typing as t
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import answer_shapes
 
-# Runs under Trac's Python. What plugins print goes to standard error.
+# Runs under Trac's Python. Standard output of plugins goes to standard error.
 _LOADER = """\
 import json, os, sys, types
 document = json.loads(sys.stdin.buffer.read())
@@ -49,7 +49,7 @@ module.serve(document["payload"], output)
 """
 
 
-# The worker says one of these when it has ended by its own will.
+# The last event of a worker that ended in an orderly way is one of these.
 LAST_EVENTS = ("end", "failed", "no_trac")
 
 _PACKAGE = "ansible_collections.trac.mod_wsgi.plugins.module_utils"
@@ -128,8 +128,8 @@ def request(worker: types.ModuleType, payload: t.Mapping[str, t.Any]) -> bytes:
 _CONNECT_TIMEOUT = "10"
 
 
-def _surroundings() -> dict[str, str]:
-    """The worker's variables; what libpq and MySQL's clients read can be set for the task."""
+def _environment_variables() -> dict[str, str]:
+    """The worker's environment variables; those of libpq and MySQL's clients are passed on."""
     passed = {
         name: value for name, value in os.environ.items() if name.startswith(("PG", "MYSQL_"))
     }
@@ -143,7 +143,7 @@ def _surroundings() -> dict[str, str]:
 
 
 def _events(output: t.IO[bytes]) -> t.Iterator[Event]:
-    """What the worker says, up to what cannot be understood, which becomes the event `broken`."""
+    """Yield the worker's events; an answer that cannot be parsed becomes the last one, `broken`."""
     while True:
         line = output.readline(_LONGEST_ANSWER)
         if not line:
@@ -158,7 +158,7 @@ def _events(output: t.IO[bytes]) -> t.Iterator[Event]:
         if why is not None:
             yield {"event": "broken", "reason": f"an answer cannot be understood: {why}"}
             return
-        if event["event"] == "data":  # as it is, behind the line that says how much
+        if event["event"] == "data":  # raw bytes follow the line that holds their number
             event["data"] = output.read(min(event["size"], _LARGEST_DATA))
             if len(event["data"]) < event["size"]:
                 return
@@ -166,12 +166,12 @@ def _events(output: t.IO[bytes]) -> t.Iterator[Event]:
 
 
 def printable(text: str) -> str:
-    """A text that can be encoded: names and words of the account's may hold any bytes."""
+    """Escape what cannot be encoded: names of the account's files may hold any bytes."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def write_data(output: t.TextIO, data: bytes) -> None:
-    """Send bytes as an event, which has them under the key `data`."""
+    """Send bytes as an event that has them under the key `data`."""
     output.write(json.dumps({"event": "data", "size": len(data)}) + "\n")
     output.flush()
     output.buffer.write(data)
@@ -179,7 +179,7 @@ def write_data(output: t.TextIO, data: bytes) -> None:
 
 
 class _Limited(io.RawIOBase):
-    """A pipe that ends when no time is left: somebody may have kept its other end open."""
+    """A pipe with a time limit: a left-over process may keep its other end open."""
 
     def __init__(self, descriptor: int, seconds: float | None) -> None:
         super().__init__()
@@ -201,9 +201,9 @@ class _Limited(io.RawIOBase):
 
 
 def limited(descriptor: int, seconds: float | None) -> t.IO[bytes]:
-    """For reading what a process says; it ends after these seconds in any case.
+    """Return a file that reads from a descriptor, with end-of-file after so many seconds.
 
-    The descriptor is not closed with it.
+    Closing it leaves the descriptor open.
     """
     return io.BufferedReader(_Limited(descriptor, seconds))
 
@@ -236,20 +236,20 @@ def run(
     timeout: float | None = None,
     pass_fds: t.Sequence[int] = (),
 ) -> t.Iterator[Event]:
-    """What the worker says, as it says it; at last how it ended, if it did not end well.
+    """Yield the worker's events as they arrive, and the event `broken` if it did not end well.
 
-    With a timeout, in seconds, it is killed when it is still at work then, with what it has
-    started. The worker finds `pass_fds`, files that are open, under the same numbers.
+    After `timeout` seconds it is killed together with the processes that it has started. It
+    inherits the descriptors `pass_fds` under the same numbers.
 
-    It is in a session of its own: what it runs, such as plugins, belongs to the account, which
-    could type into the terminal of the session (TIOCSTI), and root's shell would run that. So it
-    does not hear of Ctrl-C either; it ends when nobody reads any more, as after a kill.
+    It runs in a session of its own, because code of the account, such as plugins, could otherwise
+    type commands into root's terminal (TIOCSTI). Ctrl-C does not reach it either; it ends when
+    its output is closed, as after a kill.
     """
     arguments: dict[str, t.Any] = {}
     if os.geteuid() != account.uid:
         if os.geteuid() != 0:
             raise WorkerError(f"only root can work as the account {account.name}; use become")
-        # As in Apache and in services: repositories may be readable for a group.
+        # Supplementary groups as under Apache: repositories may be readable for a group only.
         groups = os.getgrouplist(account.name, account.gid)
         arguments = {"user": account.uid, "group": account.gid, "extra_groups": groups}
     with tempfile.TemporaryFile() as errors:  # not a pipe, which could run full
@@ -260,7 +260,7 @@ def run(
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 cwd="/",
-                env=_surroundings(),
+                env=_environment_variables(),
                 pass_fds=pass_fds,
                 start_new_session=True,
                 **arguments,
@@ -274,10 +274,10 @@ def run(
             output = t.cast(t.IO[bytes], process.stdout)
             for event in _events(limited(output.fileno(), timeout)):
                 last = event["event"]
-                if last == "broken":  # nobody reads any more what it says
+                if last == "broken":  # its output is not read any further
                     kill_group(process)
                 yield event
-            output.close()  # whoever still writes shall not wait for a reader
+            output.close()  # a process that still writes gets EPIPE instead of blocking
             process.wait()  # within the limit, too
         if last != "broken" and (process.returncode != 0 or last not in LAST_EVENTS):
             how = f"signal {-process.returncode}" if process.returncode < 0 else "an error"

@@ -30,7 +30,7 @@ class Row(t.NamedTuple):
     filename: str
 
     def words(self) -> str:
-        """For people."""
+        """Return it as messages name it."""
         return printable(f"{self.realm} {self.parent}: {self.filename}")
 
 
@@ -41,7 +41,7 @@ def rows(cursor: t.Any) -> list[Row]:
 
 
 def places(row: Row) -> list[str]:
-    """Where its file may be within the environment."""
+    """Return the paths within the environment that its file may have."""
     from trac.attachment import Attachment
     from trac.util.text import unicode_quote
 
@@ -67,12 +67,12 @@ def in_directory(path: str) -> t.Callable[[str], bool]:
 
 
 def shown(lost: t.Sequence[Row]) -> list[str]:
-    """Names that are not too many to read."""
+    """Return the names of the first few, for messages."""
     return [row.words() for row in lost[:SHOWN]]
 
 
 def warning(number: int, names: t.Sequence[str]) -> str:
-    """That attachments have no file, in words."""
+    """Return a message about attachments without a file."""
     more = f"; and {number - len(names)} more" if number > len(names) else ""
     what = "attachments have no file" if number != 1 else "attachment has no file"
     return (

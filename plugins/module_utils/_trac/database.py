@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Databases that are not a file in the environment's directory, and so do not vanish with it."""
+"""Databases of environments, on servers or in SQLite files, and what outlives a directory."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def is_linked(environment: t.Any) -> bool:
 
 @contextlib.contextmanager
 def patience(seconds: int) -> t.Iterator[None]:
-    """Wait no longer than that for what has no limit of its own, as MySQL's driver."""
+    """Limit the time of what has no limit of its own, such as MySQL's driver."""
 
     def give_up(_signal: int, _frame: object) -> None:
         raise TimeoutError(f"no answer within {seconds} seconds")
@@ -111,7 +111,7 @@ def patience(seconds: int) -> t.Iterator[None]:
 
 
 class Servers:
-    """Knows which servers have not answered, so that not each environment waits for them."""
+    """Remembers the servers that have not answered, so that only one environment waits for each."""
 
     def __init__(self) -> None:
         self._silent: dict[tuple[t.Any, ...], Unreachable] = {}
@@ -136,7 +136,7 @@ class Servers:
 
 @contextlib.contextmanager
 def connected(environment: t.Any) -> t.Iterator[t.Any]:
-    """A connection of its own, past Trac's pool, which hides why it cannot be had."""
+    """Connect without Trac's pool, which hides the reason of a failure."""
     from trac.db.api import DatabaseManager
 
     check_driver(environment)
@@ -210,7 +210,7 @@ def destroy(environment: t.Any) -> None:
 
 
 def destroy_half_made(environment: t.Any) -> None:
-    """Remove what a broken creation has put into a database, which was empty before."""
+    """Empty a database again after the creation of an environment has failed."""
     if sqlite_file(environment) is None:
         with connected(environment) as connection:
             used = _contents(connection)
@@ -224,7 +224,7 @@ def destroy_half_made(environment: t.Any) -> None:
 
 
 def _contents(connection: t.Any) -> str | None:
-    """A table with rows that somebody has written."""
+    """Return a table that users have filled, if there is one."""
     cursor = connection.cursor()
     for table, condition in _CONTENTS:
         if connection.has_table(table):
@@ -236,7 +236,7 @@ def _contents(connection: t.Any) -> str | None:
 
 
 def row_counts(connection: t.Any) -> dict[str, int]:
-    """How many rows each table has."""
+    """Count the rows of each table."""
     cursor = connection.cursor()
     counts = {}
     for table in database_objects.tables(connection):
@@ -246,7 +246,7 @@ def row_counts(connection: t.Any) -> dict[str, int]:
 
 
 def used_rows(environment: t.Any) -> dict[str, int]:
-    """How many rows the tables have that people fill; fails where they are not Trac's."""
+    """Count the rows of the tables that users fill; fails where they are not Trac's."""
     check_driver(environment)
     with connected(environment) as connection:
         if not connection.has_table("system"):
@@ -260,7 +260,7 @@ def used_rows(environment: t.Any) -> dict[str, int]:
 
 
 def _identity(uri: str) -> tuple[t.Any, ...]:
-    """What has to be the same for two connection strings to lead to the same tables."""
+    """Return what identifies the tables that a connection string leads to."""
     from trac.db.api import parse_connection_uri
 
     scheme, parts = parse_connection_uri(uri)

@@ -35,7 +35,7 @@ Database = t.Tuple[str, t.Dict[str, t.Any]]
 
 
 def server_name(scheme: str, where: t.Mapping[str, t.Any]) -> str:
-    """A server, as it is told apart from others, without login and database."""
+    """Identify a server: its connection string without login and database."""
     params = where.get("params") or {}
     socket = params.get("unix_socket") or params.get("host")
     host = socket or where.get("host") or "localhost"
@@ -44,7 +44,7 @@ def server_name(scheme: str, where: t.Mapping[str, t.Any]) -> str:
 
 
 def _database(directory: str, environment: str) -> Database | None:
-    """Where an environment has its database, if that is on a server."""
+    """Return the server of an environment's database, if it is on one."""
     from trac.config import Configuration
     from trac.core import TracError
     from trac.db.api import parse_connection_uri
@@ -61,7 +61,7 @@ def _database(directory: str, environment: str) -> Database | None:
 
 
 def _ask(scheme: str, where: t.Mapping[str, t.Any]) -> tuple[int, int]:
-    """The number of connections that a server takes, and how many of them are not for Trac."""
+    """Return the connection limit of a server, and how many of these are reserved."""
     if scheme == "postgres":
         from trac.db.postgres_backend import PostgreSQLConnection as Connection
     else:
@@ -83,7 +83,7 @@ def _reason(error: Exception, password: str | None) -> str:
 
 
 def servers(directory: str, environments: t.Sequence[str]) -> t.Iterator[dict[str, t.Any]]:
-    """Each server with its environments, and what it said or why it said nothing."""
+    """Yield each server with its environments, and its answer or the reason for none."""
     found: dict[str, dict[str, Database]] = {}
     for environment in environments:
         database = _database(directory, environment)
@@ -104,7 +104,7 @@ def servers(directory: str, environments: t.Sequence[str]) -> t.Iterator[dict[st
 
 
 def serve(payload: t.Mapping[str, t.Any], output: t.TextIO) -> None:
-    """Answer for all servers; writes one JSON document a line."""
+    """Answer for all servers; write one JSON document per line."""
     os.environ["PGCONNECT_TIMEOUT"] = _TIMEOUT
     try:
         import trac  # noqa: F401

@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with an environment that Trac opens all the same, and how it is refused."""
+"""Faults of an environment that Trac can open but must not serve, and how it is refused."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Fault(t.NamedTuple):
 
     @property
     def words(self) -> str:
-        """What is wrong, in a sentence without its end."""
+        """Return what is wrong, as a sentence without its full stop."""
         return f"{self.what}{self.why}"
 
     @property
     def advice(self) -> str:
-        """What to do about it."""
+        """Return the remedy."""
         return _or([self.remedy], [self.otherwise] if self.otherwise else [])
 
 
@@ -61,5 +61,5 @@ def _or(remedies: t.Iterable[str], others: t.Iterable[str]) -> str:
 
 
 def option(name: OptionName) -> str:
-    """An option as it is told to people."""
+    """Return an option as messages name it."""
     return f"[{name[0]}] {name[1]}"

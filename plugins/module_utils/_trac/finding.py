@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people should know about an environment that opens all the same."""
+"""A warning about an environment that can be opened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typing as t
 
 
 class Finding(t.NamedTuple):
-    """One thing that is not as it was, or as it was meant."""
+    """One warning."""
 
     check: str  # the doctor's check that it belongs to
     seen: str
@@ -17,5 +17,5 @@ class Finding(t.NamedTuple):
 
     @property
     def words(self) -> str:
-        """All of it, for a list of warnings."""
+        """Return the whole warning as one text."""
         return f"{self.seen}. Remedy: {self.remedy}"

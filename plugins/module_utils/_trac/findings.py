@@ -1,8 +1,8 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that people should know about an environment: said alike by a run, by a restore, by what an
-upgrade tries first, and by the doctor."""
+"""Warnings about an environment, the same in a run, a restore, the preflight of an upgrade, and
+the doctor."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FIRST_WITH_AUTHZ_POLICY = 22  # versions of databases: Trac 0.11 has 21
 def words(
     environment: t.Any, ini: IniFile, wanted: Wanted | None = None, managed: t.Container[str] = ()
 ) -> list[str]:
-    """All that is not as it was, as warnings; of an outdated environment, after its upgrade.
+    """Return all warnings; for an outdated environment, those that hold after its upgrade.
 
     :param wanted: options that are going to be written
     :param managed: names of repositories that the inventory takes care of

@@ -47,7 +47,7 @@ def faults(environment: t.Any) -> list[Fault]:
 
 
 def clashes(environment: t.Any) -> list[Fault]:
-    """Why /login is answered with 404, which matters where nothing else asks for a login.
+    """Return why /login answers 404, which matters where nothing else asks for a login.
 
     Trac tells handlers apart by the names of their classes, so that one hides the other.
     """
@@ -72,7 +72,7 @@ def clashes(environment: t.Any) -> list[Fault]:
 
 
 def _users(environment: t.Any) -> str:
-    """Whom a file of AccountManager's knows, as a source of users."""
+    """Describe a file of AccountManager's as a source of users."""
     for file in _password_files(environment):
         try:
             lines = regular_file.read(file, follow=True).decode("utf-8", "replace").splitlines()

@@ -33,17 +33,17 @@ _DEPTH = 20  # of files that inherit from one another
 
 
 class Place(t.NamedTuple):
-    """Where an environment is now, and where it is going to be."""
+    """The present path of an environment and its path after a move."""
 
     now: str
     later: str
 
     def found(self, path: str) -> str:
-        """Where something is now that is going to be at a path."""
+        """Return the present path for a future one."""
         return _moved(path, self.later, self.now)
 
     def shown(self, path: str) -> str:
-        """Where something is going to be that is at a path now."""
+        """Return the future path for a present one."""
         return _moved(path, self.now, self.later)
 
 
@@ -63,7 +63,7 @@ class Unread(t.NamedTuple):
 
 
 def parents(parser: t.Any, path: str) -> list[str]:
-    """The files that one inherits from, as Trac finds them from where it is."""
+    """Return the files that a trac.ini inherits from, relative to its place as Trac reads them."""
     if not parser.has_option(*INHERIT):
         return []
     names = [name.strip() for name in parser.get(*INHERIT).split(",")]
@@ -72,7 +72,7 @@ def parents(parser: t.Any, path: str) -> list[str]:
 
 
 def inherited(parser: t.Any, path: str, place: Place | None = None) -> list[Fault]:
-    """What is wrong with the files that a trac.ini inherits from, whatever these inherit from.
+    """Return what is wrong with the files that a trac.ini inherits from, directly or not.
 
     :param parser: Trac's parser, with what trac.ini holds, or is going to
     :param path: where trac.ini is, or is going to be

@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Name what the trac.ini of an environment asks of the host and does not find there.
+"""Name what the trac.ini of an environment needs and the host lacks.
 
 That is programs and bindings that role trac_runtime installs, repositories on the disk, and options
 that Trac reads under another name now, if at all. Trac opens such an environment all the same, and
@@ -44,7 +44,7 @@ _SHOWN = 60  # characters of a value
 def findings(
     environment: t.Any, version: int, managed: t.Container[str] = (), ask: bool = True
 ) -> t.Iterator[Finding]:
-    """What is not there.
+    """Return what is missing.
 
     :param version: of its database, which tells what its upgrades have done
     :param managed: names of repositories that the inventory takes care of

@@ -25,7 +25,7 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac.environment_sp
 
 
 class _Remember(logging.Handler):
-    """Keeps what Trac logs of importance, which explains later failures."""
+    """Collects the errors of Trac's log, which explain later failures."""
 
     def __init__(self, messages: t.Iterable[str] = ()) -> None:
         super().__init__(logging.ERROR)
@@ -38,7 +38,7 @@ class _Remember(logging.Handler):
 
 
 class _Skipped(logging.Handler):
-    """Keeps which plugins Trac did not load, and why, whatever level it tells that at."""
+    """Collects which plugins Trac did not load, and why, at any log level."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -59,13 +59,13 @@ class _Skipped(logging.Handler):
 
 @functools.lru_cache(maxsize=None)
 def environment_class() -> t.Any:
-    """Trac's Environment, able to stand on a trac.ini that is not written yet."""
+    """Trac's Environment, also with a trac.ini that has not been written yet."""
     from trac.config import Configuration
     from trac.env import Environment
     from trac.loader import load_components
 
     class ProposedConfiguration(Configuration):  # type: ignore[misc]
-        """A trac.ini in memory; relative paths in it count from the place of the file."""
+        """A trac.ini in memory; its relative paths are those of the file."""
 
         def __init__(self, filename: str, parser: t.Any) -> None:
             self._proposed = parser
@@ -153,7 +153,7 @@ def _entries(directory: str) -> list[str]:
 
 
 def _refuse_pipe(path: str) -> None:
-    """Python would wait for what comes out of it."""
+    """Raise OSError for a named pipe, which Python would block on, and the like."""
     with contextlib.suppress(FileNotFoundError):  # a link to nowhere
         if not os.path.isdir(path):
             regular_file.look(path)
@@ -169,7 +169,7 @@ def opened(environment: t.Any) -> t.Iterator[t.Any]:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What stopped Trac's pool from connecting, which says no more itself than that time is up."""
+    """Return why Trac's pool could not connect; its own exception tells of a timeout only."""
     found: BaseException | None = error
     while found is not None:
         if type(found).__module__ == "trac.db.pool" and found.__cause__ is not None:
@@ -179,7 +179,7 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def reason(error: BaseException, path: str) -> str:
-    """An error with the environment (or directory) at a path, in words for the user."""
+    """Return a message for users about an error with the environment or directory at a path."""
     from trac.core import TracBaseError
     from trac.util.text import to_unicode
 
@@ -205,7 +205,7 @@ def account_name(uid: int) -> str:
 
 
 def no_access(path: str, environment: str) -> str:
-    """That a file in an environment is closed to this account, and the remedy."""
+    """Return a message that this account may not read or write a file, with the remedy."""
     account = account_name(os.geteuid())
     try:
         status = os.stat(path)

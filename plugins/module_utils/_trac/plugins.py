@@ -1,7 +1,7 @@
 # Copyright: the trac.mod_wsgi contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Name what an environment was extended with and what Trac does not load.
+"""Name plugins and components of an environment that Trac does not load.
 
 Trac opens such an environment all the same, only without. That is for people to know, and no
 failure.
@@ -26,14 +26,14 @@ _RENAMED = {
 
 
 def failed(environment: t.Any) -> t.Iterator[str]:
-    """What Trac has tried to load."""
+    """Yield the plugins that Trac has failed to load."""
     for plugin, why in environment.skipped.plugins:
         file = os.path.join(environment.plugins_dir, f"{plugin}.py")
         yield f"the plugin {file if os.path.exists(file) else plugin} does not load: {why}"
 
 
 def findings(environment: t.Any) -> t.Iterator[Finding]:
-    """What is passed over without a word, or may fail later."""
+    """Yield what Trac ignores silently, or what may fail later."""
     known = {plugin for plugin, _why in environment.skipped.plugins}
     shared = environment.shared_plugins_dir
     for directory in dict.fromkeys(filter(None, [environment.plugins_dir, shared])):
@@ -45,7 +45,7 @@ def findings(environment: t.Any) -> t.Iterator[Finding]:
 
 
 def _missing_components(environment: t.Any) -> t.Iterator[Finding]:
-    """Lines of [components] that enable what is not there."""
+    """Yield the lines of [components] that enable missing components."""
     from trac.core import ComponentMeta
     from trac.util import as_bool
 

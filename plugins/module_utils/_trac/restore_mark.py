@@ -28,7 +28,7 @@ _NAME = re.compile(r"\.(?P<name>.+)\.restoring-[a-z0-9_]{8}\Z")
 
 
 def set_mark(holder: str) -> None:
-    """Note, before anything is replaced, that this is about to be done."""
+    """Write the mark before anything is replaced."""
     descriptor = os.open(os.path.join(holder, _MARK), os.O_WRONLY | os.O_CREAT, 0o600)
     try:
         os.fsync(descriptor)
@@ -39,7 +39,7 @@ def set_mark(holder: str) -> None:
 
 
 def unfinished(directory: str) -> dict[str, str]:
-    """The names of half replaced environments, each with the directory that says so."""
+    """Return the names of half replaced environments, each with its marked directory."""
     found = {}
     for path in abandoned(directory, _HIDDEN, remove=False):
         match = _NAME.match(os.path.basename(path))
@@ -49,7 +49,7 @@ def unfinished(directory: str) -> dict[str, str]:
 
 
 def problem(path: str, holder: str) -> str:
-    """What is the matter with a half replaced environment, and what to do."""
+    """Return a message about a half replaced environment, with the remedy."""
     return (
         f"a run of restore.yml was killed while it replaced {path}, so that files and database may "
         "not fit together; restore it once more, with trac_restore_overwrite. If you have set it "
@@ -58,7 +58,7 @@ def problem(path: str, holder: str) -> str:
 
 
 def clean_up(directory: str) -> None:
-    """Remove what killed runs left that had replaced nothing yet."""
+    """Remove the directories of killed runs that had replaced nothing yet."""
     marked = unfinished(directory).values()
     for path in abandoned(directory, _HIDDEN, remove=False):
         if path not in marked and not os.path.lexists(os.path.join(path, FORMER)):
@@ -66,7 +66,7 @@ def clean_up(directory: str) -> None:
 
 
 def clear_mark(directory: str, name: str, keep: t.Callable[[str], None]) -> None:
-    """Forget the killed runs of an environment that has been restored since.
+    """Remove the marks of killed runs of an environment that has been restored since.
 
     `keep` moves away what one of them had replaced.
     """
@@ -78,6 +78,6 @@ def clear_mark(directory: str, name: str, keep: t.Callable[[str], None]) -> None
 
 
 def _remove(path: str) -> None:
-    """Remove a directory, unless somebody has come to hold it."""
+    """Remove a directory, unless another process holds its lock."""
     directory, name = os.path.split(path)
     abandoned(directory, re.compile(re.escape(name)))

@@ -29,7 +29,7 @@ def say(output: t.TextIO, event: t.Mapping[str, t.Any]) -> None:
 
 @contextlib.contextmanager
 def answering(work: str, output: t.TextIO, directory: str) -> t.Iterator[str]:
-    """A directory for what plugins want to write, as long as the work takes.
+    """A temporary directory for plugins' files, for as long as the work takes.
 
     What stops all of it becomes the event `failed`. When the reader is gone the process ends.
 
