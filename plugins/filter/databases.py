@@ -9,19 +9,12 @@ import functools
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible.plugins.loader import module_loader
 
 from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import (
     _database_inventory,
     _database_plan,
     _database_url,
 )
-
-_COLLECTIONS = {"postgresql": "community.postgresql", "mariadb": "community.mysql"}
-_PROBES = {
-    "postgresql": "community.postgresql.postgresql_query",
-    "mariadb": "community.mysql.mysql_query",
-}
 
 Records = t.Mapping[str, t.Mapping[str, t.Any]]
 
@@ -45,18 +38,6 @@ def database_host(host: str, hostvars: t.Any, groups: t.Any) -> str:
 
 def database_needs(host: str, hostvars: t.Any, groups: t.Any) -> dict[str, t.Any]:
     return _database_inventory.needed(hostvars, groups, host)
-
-
-def database_problems(variables: t.Mapping[str, t.Any]) -> list[str]:
-    found = _database_inventory.problems(variables)
-    kind = str(variables["trac_database_type"])
-    if kind in _PROBES and not module_loader.find_plugin_with_context(_PROBES[kind]).resolved:
-        found.append(
-            f"trac_database_type {kind!r} needs the Ansible collection {_COLLECTIONS[kind]} on "
-            "this machine: ansible-galaxy collection install "
-            f"{_COLLECTIONS[kind]} (in a checkout, `make site` brings it along)."
-        )
-    return found
 
 
 def database_logins(
@@ -107,7 +88,6 @@ class FilterModule:
             "database_logins": database_logins,
             "database_needs": database_needs,
             "database_plan": database_plan,
-            "database_problems": database_problems,
             "database_removal": database_removal,
             "environments_with_databases": _in_words(_database_inventory.with_databases),
         }

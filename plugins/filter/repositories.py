@@ -17,5 +17,4 @@ class FilterModule:
         return {
             "located_repositories": repository_spec.located,
             "repositories_on_host": repository_spec.on_host,
-            "repository_problems": repository_spec.problems_between,
         }

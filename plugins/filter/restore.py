@@ -17,5 +17,4 @@ class FilterModule:
         return {
             "restore_archives": _restore_input.newest,
             "restore_items": _restore_input.items,
-            "restore_problems": _restore_input.problems,
         }

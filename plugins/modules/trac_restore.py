@@ -206,15 +206,17 @@ environments:
 """
 
 import copy
-import grp
-import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._backup import backup_files
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._backup import run as backup_run
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import secrets, worker_process
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._restore import run as restore_run
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._restore.request import (
+    hide,
+    restore,
+    result_of,
+)
 
 
 class RestoreModule(AnsibleModule):  # type: ignore[misc]
@@ -223,92 +225,6 @@ class RestoreModule(AnsibleModule):  # type: ignore[misc]
     def _log_invocation(self) -> None:
         names = [each["name"] for each in self.params["environments"] or []]
         self.log(f"Invoked with directory={self.params['directory']} environments={names}")
-
-
-def _account(module: AnsibleModule) -> worker_process.Account | None:
-    user, group = module.params["user"], module.params["group"]
-    try:
-        gid = grp.getgrnam(group).gr_gid if group else None
-        return backup_run.account_of(user, gid)
-    except (KeyError, backup_files.BackupFailure):
-        if module.check_mode:
-            return None
-        raise backup_files.BackupFailure(
-            f"the account {user} or its group {group or ''} does not exist"
-        ) from None
-
-
-def _settings(module: AnsibleModule) -> restore_run.Settings:
-    params = module.params
-    settings = restore_run.Settings(
-        directory=params["directory"],
-        python=params["python"],
-        account=_account(module),
-        backup_directory=params["backup_directory"],
-        archive_directory=params["archive_directory"],
-        overwrite=params["overwrite"],
-        move=params["move"],
-        mend=params["mend"],
-        check=module.check_mode,
-    )
-    if not settings.is_ready:
-        if not module.check_mode:
-            raise backup_files.BackupFailure(f"there is no Python with Trac at {settings.python}")
-        module.warn("Only the checksums could be compared, because there is no Trac yet.")
-    return settings
-
-
-def _result(outcome: restore_run.Outcome, with_diff: bool) -> dict[str, t.Any]:
-    entries = []
-    diff = []
-    for report in outcome.reports:
-        entry: dict[str, t.Any] = {"name": report.name, "changes": report.changes}
-        if report.name in outcome.files:
-            manifest = outcome.manifests[report.name]
-            entry["file"] = outcome.files[report.name]
-            entry["rows"] = sum(manifest["rows"].values())
-            entry["attachments"] = manifest["attachments"]["files"]
-        if report.archive is not None:
-            entry["kept"] = report.archive
-        if report.failure is not None:
-            entry["failure"] = report.failure
-        entries.append(entry)
-        if report.changed:
-            diff.append(
-                {
-                    "before_header": report.name,
-                    "after_header": report.name,
-                    "before": "".join(f"{line}\n" for line in report.before),
-                    "after": "".join(f"{line}\n" for line in report.after),
-                }
-            )
-    changed = any(report.changed for report in outcome.reports)
-    result: dict[str, t.Any] = {"changed": changed, "environments": entries}
-    if with_diff:
-        result["diff"] = diff
-    return result
-
-
-def _hide(documents: t.Iterable[dict[str, t.Any]]) -> None:
-    """Mask passwords in arguments, which Ansible shows."""
-    for document in documents:
-        for key in ("database", "new_database"):
-            if document.get(key):
-                document[key] = secrets.shown(key, document[key])
-
-
-def _restore(params: t.Mapping[str, t.Any], module: AnsibleModule) -> restore_run.Outcome:
-    settings = _settings(module)
-    if params["environments"] is None:
-        wanted = restore_run.newest_of_all(settings.backup_directory)
-    else:
-        wanted = [restore_run.Wanted(**each) for each in params["environments"]]
-    known = {each["name"]: each for each in params["databases"] or []}
-    for each in wanted:
-        if each.name in known:
-            each.database = each.database or known[each.name]["database"]
-            each.new_database = known[each.name]["new_database"]
-    return restore_run.restore(settings, wanted)
 
 
 def main() -> None:
@@ -352,19 +268,19 @@ def main() -> None:
         for key in ("database", "new_database"):
             redactor.learn("database", document.get(key))
     module.no_log_values.update(redactor.secrets)
-    _hide([*(module.params["environments"] or []), *(module.params["databases"] or [])])
+    hide([*(module.params["environments"] or []), *(module.params["databases"] or [])])
     names = [document["name"] for document in documents]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         module.fail_json(msg=f"environments: listed twice: {', '.join(twice)}")
     try:
-        outcome = _restore(params, module)
+        outcome = restore(params, module)
     except (OSError, backup_files.BackupFailure, worker_process.WorkerError) as e:
         module.fail_json(msg=redactor.redact(backup_run.words(e)))
     for report in outcome.reports:
         for warning in report.warnings:
             module.warn(f"{report.name}: {warning}")
-    result = _result(outcome, module._diff)
+    result = result_of(outcome, module._diff)
     message = outcome.message()
     if message:
         module.fail_json(msg=redactor.redact(message), **result)

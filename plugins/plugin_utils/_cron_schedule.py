@@ -37,26 +37,17 @@ def _is_part(part: str, least: int, most: int) -> bool:
     return least <= first <= int(match["last"] or first) <= most
 
 
-def line(schedule: str) -> str:
-    """How a line of a crontab begins; fails with the reason where it cannot be one."""
-    if schedule in WORDS:
-        return f"@{schedule}"
+def problem(schedule: str) -> str:
+    """Why cron cannot run something so; empty when it can, or when there is no schedule."""
     fields = schedule.split()
+    if not schedule or schedule in WORDS:
+        return ""
     if len(fields) != len(_FIELDS):
-        raise ValueError(f"{schedule!r} is none of {', '.join(WORDS)} and has not five fields")
+        return f"{schedule!r} is none of {', '.join(WORDS)} and has not five fields"
     for field, (name, least, most) in zip(fields, _FIELDS):
         if not all(_is_part(part, least, most) for part in field.split(",")):
-            raise ValueError(
+            return (
                 f"{field!r} is no {name}: numbers from {least} to {most}, ranges such as "
                 f"{least}-{most}, *, or */2 for each second one, with commas between them"
             )
-    return " ".join(fields)
-
-
-def problem(schedule: str) -> str:
-    """Why cron cannot run something so; empty when it can, or when there is no schedule."""
-    try:
-        line(schedule or WORDS[0])
-    except ValueError as e:
-        return str(e)
     return ""

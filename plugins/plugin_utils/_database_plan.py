@@ -59,9 +59,9 @@ class Login:
 
 @dataclass
 class Plan:
-    """Statements in their order, and the same in words."""
+    """Statements in their order, and a summary for people."""
 
-    words: list[str] = field(default_factory=list)
+    summary: list[str] = field(default_factory=list)
     logins: list[str] = field(default_factory=list)  # hold hashes of passwords
     databases: list[str] = field(default_factory=list)
     inside: dict[str, list[str]] = field(default_factory=dict)  # to be run in these databases
@@ -138,7 +138,7 @@ def postgresql_plan(
         # Trac makes its schema itself, and wants to find none: hence CREATE.
         for privilege in ("CONNECT", "CREATE") if wanted.schema else ():
             if (wanted.database, wanted.login, privilege) not in grants:
-                plan.words.append(f"grant {privilege} on {wanted.database} to {wanted.login}")
+                plan.summary.append(f"grant {privilege} on {wanted.database} to {wanted.login}")
                 plan.databases.append(
                     f"GRANT {privilege} ON DATABASE {pg_name(wanted.database)}"
                     f" TO {pg_name(wanted.login)}"
@@ -153,12 +153,12 @@ def _postgresql_role(
         plan.problems.append(_foreign_login(wanted))
         return
     if existing is None:
-        plan.words.append(f"create login {wanted.login}")
+        plan.summary.append(f"create login {wanted.login}")
         statement = "CREATE ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION"
     elif not existing["login"] or not _database_secrets.scram_matches(
         wanted.password, existing["password"]
     ):
-        plan.words.append(f"set the password of login {wanted.login}")
+        plan.summary.append(f"set the password of login {wanted.login}")
         statement = "ALTER ROLE {} LOGIN"
     else:
         return
@@ -170,7 +170,7 @@ def _postgresql_database(
     plan: Plan, database: str, owner: str, existing: t.Mapping[str, t.Any] | None
 ) -> None:
     if existing is None:
-        plan.words.append(f"create database {database}")
+        plan.summary.append(f"create database {database}")
         # template0 and C.UTF-8: whatever locale the server was set up with, and with an order of
         # texts (so: indexes) that no upgrade of the distribution changes.
         plan.databases.append(
@@ -192,7 +192,7 @@ def _postgresql_database(
         return
     if existing is None or existing["public"]:
         if existing is not None:
-            plan.words.append(f"close database {database} to other logins")
+            plan.summary.append(f"close database {database} to other logins")
         plan.databases.append(f"REVOKE ALL ON DATABASE {pg_name(database)} FROM PUBLIC")
         if not owner:
             # Before PostgreSQL 15, everybody might make tables in schema public.
@@ -225,12 +225,12 @@ def mariadb_plan(
             _mariadb_account(plan, wanted, host, accounts.get((wanted.login, host)))
         for login, host in accounts:
             if login == wanted.login and host not in hosts:
-                plan.words.append(f"remove login {login}@{host}")
+                plan.summary.append(f"remove login {login}@{host}")
                 plan.logins.append(f"DROP USER {my_text(login)}@{my_text(host)}")
 
         existing = databases.get(wanted.database)
         if existing is None:
-            plan.words.append(f"create database {wanted.database}")
+            plan.summary.append(f"create database {wanted.database}")
             plan.databases.append(
                 f"CREATE DATABASE {my_name(wanted.database)}"
                 " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
@@ -248,7 +248,7 @@ def mariadb_plan(
         pattern = my_pattern(wanted.database)
         for host in hosts:
             if (wanted.login, host, pattern) not in privileges:
-                plan.words.append(f"grant {wanted.login}@{host} access to {wanted.database}")
+                plan.summary.append(f"grant {wanted.login}@{host} access to {wanted.database}")
                 plan.databases.append(
                     f"GRANT {', '.join(_MARIADB_PRIVILEGES)} ON {my_name(pattern)}.*"
                     f" TO {my_text(wanted.login)}@{my_text(host)}"
@@ -265,14 +265,14 @@ def _mariadb_account(
     verb = ""
     if existing is None:
         verb = "CREATE"
-        plan.words.append(f"create login {wanted.login}@{host}")
+        plan.summary.append(f"create login {wanted.login}@{host}")
     elif (
         existing["plugin"] not in ("mysql_native_password", "")
         or existing["password"] != hashed
         or bool(existing["tls"]) != tls
     ):
         verb = "ALTER"
-        plan.words.append(f"set the password and TLS of login {wanted.login}@{host}")
+        plan.summary.append(f"set the password and TLS of login {wanted.login}@{host}")
     if verb:
         plan.logins.append(
             f"{verb} USER {account} IDENTIFIED BY PASSWORD {my_text(hashed)}"
@@ -309,7 +309,7 @@ def removal_plan(kind: str, gone: t.Sequence[Login], state: State) -> Plan:
             continue
         (_mariadb_removal if kind == "mariadb" else _postgresql_removal)(plan, login, state)
         plan.removed.append(login.environment)
-        plan.words.append(f"remove the empty database and the login of {login.environment}")
+        plan.summary.append(f"remove the empty database and the login of {login.environment}")
     return plan
 
 

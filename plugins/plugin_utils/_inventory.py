@@ -38,28 +38,6 @@ _HOST = re.compile(
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _DATABASE = re.compile(r"(sqlite|postgres|mysql):\S")
-_LISTS_AS_TEXT = ("trac_backup_environments", "trac_verify_checks")
-
-
-def role_problems(
-    values: t.Mapping[str, t.Any], options: Spec, defaults: Spec, words: t.Mapping[str, str]
-) -> Problems:
-    """Types of all variables of a role, given its specification and its defaults.
-
-    ``words`` are what messages call a variable that users know by another name.
-    """
-    problems: Problems = []
-    for name, option in options.items():
-        if name not in values or (values[name] is None and defaults.get(name, "") is None):
-            continue
-        value = values[name]
-        # As in `-e trac_verify_checks=database,plugins`: modules take these apart.
-        if name in _LISTS_AS_TEXT and isinstance(value, str):
-            value = [item.strip() for item in value.split(",")]
-        problems += arguments.problems(
-            words.get(name, name), value, option, name=name, numbers=False
-        )
-    return problems
 
 
 def _shape(where: str, item: object, options: Spec) -> Problems:
@@ -112,16 +90,12 @@ def _items(variable: str, value: object, options: Spec) -> tuple[list[tuple[str,
 
 
 def environment_problems(
-    environments: object,
-    options: Spec,
-    defaults: object,
-    default_options: Spec,
-    ignore: object = (),
+    environments: object, defaults: object = None, ignore: object = ()
 ) -> Problems:
-    """Problems of `trac_environments`, `trac_environments_defaults` and `..._ignore`.
-
-    The options are the specified keys of one environment, and of the defaults.
-    """
+    """Problems of `trac_environments`, `trac_environments_defaults` and `..._ignore`."""
+    options = _specification.item_options("trac_environments", "trac_environments_list")
+    default_options = _specification.item_options("trac_environments", "trac_environments_defaults")
+    defaults = defaults or {}
     items, problems = _items("trac_environments", environments, options)
     wrong = _shape("trac_environments_defaults", defaults, default_options)
     usable = t.cast("t.Mapping[str, t.Any]", defaults if not wrong else {})
@@ -157,13 +131,10 @@ def _ignore_problems(ignore: object, names: list[str]) -> Problems:
 
 
 def site_problems(
-    sites: object,
-    environments: object,
-    options: Spec,
-    environments_dir: str = "",
-    hello_world_path: str = "",
+    sites: object, environments: object, environments_dir: str = "", hello_world_path: str = ""
 ) -> Problems:
     """Problems of `trac_sites`, given the environments that are to be served."""
+    options = _specification.item_options("trac_site", "trac_site_sites")
     items, problems = _items("trac_sites", sites, options)
     names = {
         str(item.get("name"))

@@ -16,21 +16,16 @@ import pytest
 import yaml
 
 from ansible_collections.trac.mod_wsgi.plugins.filter import databases as database_filters
-from ansible_collections.trac.mod_wsgi.plugins.filter import inventory_problems as filters
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import arguments
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import environment_input
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import (
-    authentication as site_authentication,
-)
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import plan as plan_module
-from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import repository_spec
 from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import (
-    _cron_schedule,
-    _database_inventory,
     _inventory,
-    _restore_input,
+    _role_types,
+    _role_variables,
     _specification,
 )
+from ansible_collections.trac.mod_wsgi.tests.unit.plugins.role_values import role_values
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import planned
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
@@ -191,63 +186,16 @@ GIVEN: dict[str, list[Values]] = {
 
 
 def role_problems(role: str, values: Values) -> list[str]:
-    """What the role's tasks/inputs.yml says, in its order: first the types, then the rest."""
-    found = filters.argument_problems(values, role)
-    return found or (MORE[role](values) if role in MORE else [])
-
-
-def _environments(values: Values) -> list[str]:
-    located = repository_spec.located(
-        values["trac_environments_list"], values["trac_environments_repositories_dir"]
-    )
-    found = filters.environment_problems(
-        located, values["trac_environments_defaults"], values["trac_environments_ignore"]
-    )
-    return found or repository_spec.problems_between(located, values["trac_environments_dir"])
-
-
-def _sites(values: Values) -> list[str]:
-    found = filters.hardening_problems(
-        values["trac_site_security_headers"],
-        values["trac_site_rate_limits"],
-        values["trac_site_writable_paths"],
-    )
-    found += filters.site_problems(
-        values["trac_site_sites"],
-        values["trac_site_environments"],
-        values["trac_site_environments_dir"],
-        values["trac_site_hello_world_path"],
-    ) + site_authentication.provider_problems(
-        values["trac_site_sites"],
-        values["trac_site_users"],
-        values["trac_site_ldap"],
-        values["trac_site_openid_connect"],
-    )
-    if not found:
-        # What is accepted has to work.
+    """What module validate_variables says; what is accepted has to work."""
+    beside = {"trac_sites": values["trac_site_sites"]} if role == "trac_site" else {}
+    given = _role_variables.variables(role, {**role_values(role), **values}, beside, hosts=["db"])
+    found = _role_variables.problems(given)
+    if role == "trac_site" and not found:
         plan = planned(values["trac_site_sites"], values["trac_site_environments"], SETTINGS)
         for site in plan["sites"]:
             ast.parse(plan_module.wsgi_script("SETTINGS = {}\n", site))
-    return found
+    return [each for each in found if each != "Nothing has been changed."]
 
-
-MORE: dict[str, t.Callable[[Values], list[str]]] = {
-    "trac_backup": lambda values: [
-        problem
-        for problem in [_cron_schedule.problem(values.get("trac_backup_schedule", "daily"))]
-        if problem
-    ],
-    "trac_database": _database_inventory.problems,
-    "trac_environments": _environments,
-    "trac_restore": lambda values: _restore_input.problems(
-        values["trac_restore_environments"], False, []
-    ),
-    "trac_runtime": _inventory.runtime_problems,
-    "trac_site": _sites,
-    "trac_verify": lambda values: filters.site_problems(
-        values["trac_verify_sites"], values["trac_verify_environments"]
-    ),
-}
 
 Path = t.Tuple[t.Union[str, int], ...]
 
@@ -303,7 +251,7 @@ CASES = [
 
 @pytest.mark.parametrize(("role", "values"), [(role, each[0]) for role, each in GIVEN.items()])
 def test_the_examples_have_the_right_types(role: str, values: Values) -> None:
-    assert filters.argument_problems(values, role) == []
+    assert _role_types.problems({**role_values(role), **values}, role) == []
 
 
 @pytest.mark.parametrize(("role", "values", "path"), CASES)
@@ -334,11 +282,10 @@ def test_every_role_is_tried() -> None:
 
 
 @pytest.mark.parametrize("role", specified_roles())
-def test_a_role_looks_at_types_first(role: str) -> None:
-    """Before its other checks, which take them for granted, and before it does anything."""
+def test_a_role_checks_its_variables_first(role: str) -> None:
+    """Before it does anything."""
     tasks = yaml.safe_load((ROLES / role / "tasks" / "inputs.yml").read_text(encoding="utf-8"))
-    assert "argument_problems" in tasks[0]["vars"][f"__{role}_problems"]
-    assert tasks[0]["ansible.builtin.assert"]["that"] == f"__{role}_problems | length == 0"
+    assert tasks[0]["trac.mod_wsgi.validate_variables"]["role"] == role
     main = yaml.safe_load((ROLES / role / "tasks" / "main.yml").read_text(encoding="utf-8"))
     assert main[0]["ansible.builtin.include_tasks"] == "inputs.yml"
 
@@ -405,19 +352,17 @@ def test_what_is_taken_becomes_what_is_specified(
 )  # fmt: skip
 def test_the_sentence(role: str, values: Values, sentence: str) -> None:
     if "trac_site_sites" in values and not isinstance(values["trac_site_sites"], dict):
-        (problem,) = filters.site_problems(values["trac_site_sites"], [])
+        (problem,) = _inventory.site_problems(values["trac_site_sites"], [])
     elif "trac_environments_list" in values:
-        (problem,) = filters.environment_problems(values["trac_environments_list"])
+        (problem,) = _inventory.environment_problems(values["trac_environments_list"])
     else:
-        (problem,) = filters.argument_problems(values, role)
+        (problem,) = _role_types.problems(values, role)
     assert problem.startswith(sentence)
 
 
 def test_a_list_may_be_given_as_text_where_modules_take_it() -> None:
-    assert (
-        filters.argument_problems({"trac_verify_checks": "database, plugins"}, "trac_verify") == []
-    )
-    assert filters.argument_problems({"trac_backup_environments": "a"}, "trac_backup") == []
+    assert _role_types.problems({"trac_verify_checks": "database, plugins"}, "trac_verify") == []
+    assert _role_types.problems({"trac_backup_environments": "a"}, "trac_backup") == []
 
 
 def test_a_year_is_a_title() -> None:

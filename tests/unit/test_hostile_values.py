@@ -25,7 +25,6 @@ from hypothesis import strategies as st
 from trac.config import Configuration
 from trac.db.api import parse_connection_uri
 
-from ansible_collections.trac.mod_wsgi.plugins.filter import inventory_problems as filters
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._environments import environment_input
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import plan as site_plan
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import ini_edit
@@ -174,7 +173,9 @@ def virtual_hosts(
 @EXAMPLES
 @given(SITE)
 def test_sites_are_refused_by_name_or_served_as_they_are(site: dict[str, t.Any]) -> None:
-    problems = filters.site_problems([site], ENVIRONMENTS, "/srv/trac/environments", "/hello-world")
+    problems = _inventory.site_problems(
+        [site], ENVIRONMENTS, "/srv/trac/environments", "/hello-world"
+    )
     assert all(problem.startswith("trac_sites[0]") for problem in problems), problems
     if problems:
         return
@@ -251,7 +252,7 @@ def test_whatever_is_quoted_for_apache_is_one_argument(values: list[str]) -> Non
     )
 )
 def test_headers_are_refused_by_name_or_sent_as_they_are(headers: dict[str, str]) -> None:
-    problems = filters.hardening_problems(headers, {}, [])
+    problems = _hardening.header_problems(headers)
     assert all(problem.startswith("trac_site_security_headers") for problem in problems)
     if problems:
         return
@@ -291,7 +292,7 @@ def test_headers_are_refused_by_name_or_sent_as_they_are(headers: dict[str, str]
 def test_environments_are_refused_by_name_or_made_as_they_are(
     tmp_path: pathlib.Path, environment: dict[str, t.Any]
 ) -> None:
-    problems = filters.environment_problems([environment])
+    problems = _inventory.environment_problems([environment])
     assert all(problem.startswith("trac_environments[0]") for problem in problems), problems
     if problems:
         return

@@ -7,7 +7,6 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.filter import inventory_problems as filters
 from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _inventory
 
 
@@ -36,7 +35,7 @@ def environment(**keys: t.Any) -> list[dict[str, t.Any]]:
     ],
 )
 def test_good_environments(environments: object) -> None:
-    assert filters.environment_problems(environments) == []
+    assert _inventory.environment_problems(environments) == []
 
 
 @pytest.mark.parametrize(
@@ -86,7 +85,7 @@ def test_good_environments(environments: object) -> None:
     ],
 )
 def test_bad_environments(environments: object, words: list[str]) -> None:
-    problems = filters.environment_problems(environments)
+    problems = _inventory.environment_problems(environments)
     assert len(problems) == 1, problems
     for word in words:
         assert word in problems[0]
@@ -108,7 +107,7 @@ def test_bad_environments(environments: object, words: list[str]) -> None:
 )
 def test_defaults(defaults: t.Any, words: list[str]) -> None:
     """A bad default is told once, not for each environment."""
-    problems = filters.environment_problems([{"name": "a"}, {"name": "b"}], defaults)
+    problems = _inventory.environment_problems([{"name": "a"}, {"name": "b"}], defaults)
     assert len(problems) == (1 if words else 0), problems
     for word in words:
         assert word in problems[0]
@@ -126,7 +125,7 @@ def test_defaults(defaults: t.Any, words: list[str]) -> None:
 )
 def test_ignore(ignore: object, words: list[str]) -> None:
     environments = [{"name": "project"}, {"name": "gone", "state": "absent"}]
-    problems = filters.environment_problems(environments, {}, ignore)
+    problems = _inventory.environment_problems(environments, {}, ignore)
     assert len(problems) == (1 if words else 0), problems
     for word in words:
         assert word in problems[0]
@@ -142,7 +141,7 @@ class Container(dict):  # type: ignore[type-arg]
 def test_containers_of_ansible_are_not_copied() -> None:
     inner = Container(WIKI=["A"])
     environments = [Container(name="a", config=Container(trac=inner), permissions=Container())]
-    assert filters.environment_problems(environments) == []
+    assert _inventory.environment_problems(environments) == []
     assert site_problems([Container(name="a", server_aliases=[])]) == []
 
 
@@ -151,7 +150,7 @@ def site(**keys: t.Any) -> dict[str, t.Any]:
 
 
 def site_problems(sites: object, **more: str) -> list[str]:
-    return filters.site_problems(sites, [{"name": "project"}], **more)
+    return _inventory.site_problems(sites, [{"name": "project"}], **more)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "_copies": _GROUND,
     "_environments": _GROUND | {"_copies"},
     "_backup": _GROUND | {"_copies"},
-    "_upgrade": _GROUND | {"_copies"},
+    "_upgrade": _GROUND | {"_copies", "_apache"},
     "_doctor": _GROUND | {"_copies", "_apache", "_site"},
     "_restore": _GROUND | {"_copies", "_environments", "_backup"},
 }

@@ -6,7 +6,8 @@
 Hashes of bcrypt are made and verified by Apache's own htpasswd, which gets passwords through its
 standard input. A whole file of them is recognized at once by its seal: a slow hash of all names,
 passwords and lines. To try one password on the seal, somebody would have to know all others, and
-it costs no less than to try it on its own line.
+it costs no less than to try it on its own line. Without a seal, each run would verify each hash,
+which takes 0.9 seconds for 10 users and 17 for 300, instead of 0.1.
 """
 
 from __future__ import annotations

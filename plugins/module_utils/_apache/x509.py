@@ -4,7 +4,8 @@
 """What an X.509 certificate says about itself (RFC 5280), read with Python's own means.
 
 Managed hosts have no library for that, and a server's certificate that no authority vouches for is
-shown by Python's C(ssl) as bytes only.
+shown by Python's C(ssl) as bytes only. All users of this run on the managed host: the controller,
+which could have community.crypto's filters, never reads a certificate.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ CACHE = "cache"  # belongs to the account that runs a site
 _ACCOUNTS = (ENVIRONMENTS, ARCHIVE, REPOSITORIES, CACHE)
 
 # Each variable with its use and an example of what it may be.
-_VARIABLES = {
+VARIABLES = {
     "trac_runtime_venv": (ROOT, "/opt/trac"),
     "trac_runtime_home": (ROOT, "/srv/trac"),
     "trac_environments_dir": (ENVIRONMENTS, "/srv/trac/environments"),
@@ -183,7 +183,7 @@ def directories(values: t.Mapping[str, t.Any]) -> list[Directory]:
     """The directories that variables name; other variables, and those left empty, are passed by."""
     found = [
         Directory(name, values[name], use, example)
-        for name, (use, example) in _VARIABLES.items()
+        for name, (use, example) in VARIABLES.items()
         if name in values and not (name in _OPTIONAL and values[name] in ("", None))
     ]
     return found + list(_of_sites(values))

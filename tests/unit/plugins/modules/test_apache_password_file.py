@@ -14,7 +14,9 @@ import typing as t
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import password_file as logic
-from ansible_collections.trac.mod_wsgi.plugins.modules.apache_password_file import PasswordFile
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache.password_file_update import (
+    PasswordFile,
+)
 
 HTPASSWD = logic.find_htpasswd() or ""
 needs_htpasswd = pytest.mark.skipif(not HTPASSWD, reason="htpasswd is not installed")

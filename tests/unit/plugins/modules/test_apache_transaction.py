@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import transaction as logic
-from ansible_collections.trac.mod_wsgi.plugins.modules import apache_transaction
-from ansible_collections.trac.mod_wsgi.plugins.modules.apache_transaction import (
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import transaction_step
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache.transaction_step import (
     Transaction,
 )
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.power_cut import Names
@@ -491,7 +491,7 @@ def test_a_power_cut_leaves_either_the_journal_or_what_it_would_put_back(
         look("remove the journal")
         remove(journal)
 
-    monkeypatch.setattr(apache_transaction, "apply", watched_apply)
+    monkeypatch.setattr(transaction_step, "apply", watched_apply)
     monkeypatch.setattr(logic.Journal, "remove", watched_remove)
     host.run(**host.site("new"))
     host.run(state="committed")

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import mod_wsgi
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache.host import (
     Endpoint,
     Listener,
     Mapping,
 )
-from ansible_collections.trac.mod_wsgi.plugins.modules import apache_ports_info, mod_wsgi_info
+from ansible_collections.trac.mod_wsgi.plugins.modules import apache_ports_info
 
 PACKAGE = "libapache2-mod-wsgi-py3"
 OBJECT = "/usr/lib/apache2/modules/mod_wsgi.so-3.9"
@@ -39,14 +40,14 @@ class FakeModule:
         return (0, self.outputs[key], "") if key in self.outputs else (1, "junk", "no such package")
 
 
-def info(**outputs: str) -> mod_wsgi_info.ModWsgiInfo:
+def info(**outputs: str) -> mod_wsgi.ModWsgiInfo:
     names = {
         "policy": "apt-cache policy",
         "show": "dpkg-query --show",
         "search": "dpkg-query --search",
     }
     module: Any = FakeModule({names[key]: output for key, output in outputs.items()})
-    return mod_wsgi_info.ModWsgiInfo(module)
+    return mod_wsgi.ModWsgiInfo(module)
 
 
 def test_reports_the_candidate() -> None:
@@ -80,8 +81,8 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> Any:
         deleted: bool = False,
     ) -> dict[str, Any]:
         mapping = Mapping(7, OBJECT, deleted, ())
-        monkeypatch.setattr(mod_wsgi_info, "loaded_mapping", lambda: mapping)
-        monkeypatch.setattr(mod_wsgi_info, "mapped_content", lambda _mapping: content)
+        monkeypatch.setattr(mod_wsgi, "loaded_mapping", lambda: mapping)
+        monkeypatch.setattr(mod_wsgi, "mapped_content", lambda _mapping: content)
         return info(search=f"{owner}: {OBJECT}\n").loaded(package_version)
 
     return load
@@ -139,12 +140,12 @@ def test_reports_what_the_configuration_would_load(
 ) -> None:
     path = tmp_path / "mod_wsgi.so"
     path.write_bytes(b"mod_wsgi/2.0\0")
-    monkeypatch.setattr(mod_wsgi_info, "loaded_mapping", lambda: None)
-    monkeypatch.setattr(mod_wsgi_info, "configured_object", lambda: (str(path), "wsgi.load"))
+    monkeypatch.setattr(mod_wsgi, "loaded_mapping", lambda: None)
+    monkeypatch.setattr(mod_wsgi, "configured_object", lambda: (str(path), "wsgi.load"))
     result = info().loaded(None)
     assert (result["version"], result["serves_trac"], result["running"]) == ("2.0", False, False)
     assert result["read_from"] == f"{path}, wsgi.load"
-    monkeypatch.setattr(mod_wsgi_info, "configured_object", lambda: None)
+    monkeypatch.setattr(mod_wsgi, "configured_object", lambda: None)
     result = info().loaded(None)
     assert (result["path"], result["serves_trac"], result["running"]) == (None, False, False)
 

@@ -5,13 +5,33 @@
 
 from __future__ import annotations
 
+import pathlib
+
+import jinja2
 import pytest
+import yaml
 
 from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _cron_schedule
 
+TASKS = pathlib.Path(__file__).resolve().parents[4] / "roles/trac_backup/tasks/cron.yml"
+
+
+def line(schedule: str) -> str:
+    """How the line of the crontab begins."""
+    (variables,) = [
+        task["vars"]
+        for task in yaml.safe_load(TASKS.read_text(encoding="utf-8"))
+        if "__trac_backup_times" in task.get("vars", {})
+    ]
+    environment = jinja2.Environment()
+    environment.filters["split"] = str.split
+    fields = variables["__trac_backup_fields"].strip("{} ")
+    times = variables["__trac_backup_times"].replace("__trac_backup_fields", f"({fields})")
+    return environment.from_string(times).render(trac_backup_schedule=schedule)
+
 
 @pytest.mark.parametrize(
-    ("schedule", "line"),
+    ("schedule", "beginning"),
     [
         ("daily", "@daily"),
         ("hourly", "@hourly"),
@@ -21,8 +41,8 @@ from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _cron_schedul
         ("05 00 01 01 0", "05 00 01 01 0"),
     ],
 )
-def test_what_cron_takes(schedule: str, line: str) -> None:
-    assert _cron_schedule.line(schedule) == line
+def test_what_cron_takes(schedule: str, beginning: str) -> None:
+    assert line(schedule) == beginning
     assert _cron_schedule.problem(schedule) == ""
 
 

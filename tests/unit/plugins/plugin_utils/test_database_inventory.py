@@ -12,6 +12,7 @@ from trac.db.api import parse_connection_uri
 
 from ansible_collections.trac.mod_wsgi.plugins.filter import databases as filters
 from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _database_inventory as inventory
+from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _role_variables
 from ansible_collections.trac.mod_wsgi.plugins.plugin_utils._database_url import UrlError
 
 SETTINGS = {
@@ -293,7 +294,12 @@ def test_bad_variables(changes: dict[str, t.Any], words: list[str]) -> None:
 
 def test_a_missing_collection_is_named() -> None:
     # Under pytest, Ansible finds none.
-    problems = filters.database_problems(variables())
+    problems = collection_problems()
     assert len(problems) == 1
     assert "ansible-galaxy collection install community.postgresql" in problems[0]
-    assert filters.database_problems(variables(trac_database_type="none")) == []
+    assert collection_problems(trac_database_type="none") == []
+
+
+def collection_problems(**changes: t.Any) -> list[str]:
+    given = _role_variables.variables("trac_database", variables(**changes))
+    return _role_variables.problems(given)

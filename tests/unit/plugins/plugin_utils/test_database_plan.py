@@ -59,7 +59,7 @@ HOSTS = ["localhost", "192.0.2.7"]
 
 def test_a_new_postgresql_gets_everything() -> None:
     plan = plans.postgresql_plan([ONE], [], None)
-    assert plan.words == ["create login trac_one", "create database trac_one"]
+    assert plan.summary == ["create login trac_one", "create database trac_one"]
     assert plan.logins[0].startswith('CREATE ROLE "trac_one" LOGIN NOSUPERUSER')
     assert plan.databases[0].startswith('CREATE DATABASE "trac_one" OWNER "trac_one" ')
     assert plan.databases[1] == 'REVOKE ALL ON DATABASE "trac_one" FROM PUBLIC'
@@ -98,7 +98,7 @@ def test_nothing_to_do_on_mariadb() -> None:
 def test_a_changed_password_is_set(role: dict[str, t.Any], words: str) -> None:
     state = postgresql(roles=[{"name": "trac_one", **role}])
     plan = plans.postgresql_plan([ONE], ["one"], state)
-    assert len(plan.logins) == 1 and words in plan.words[0]
+    assert len(plan.logins) == 1 and words in plan.summary[0]
     assert plan.logins[0].startswith('ALTER ROLE "trac_one" LOGIN PASSWORD \'SCRAM-SHA-256$')
     assert plan.databases == []
 

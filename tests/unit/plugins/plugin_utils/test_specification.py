@@ -51,7 +51,7 @@ def test_the_readme_names_the_default(key: str) -> None:
 def test_numbers_out_of_range_are_refused(key: str, allowed: _specification.Range) -> None:
     def problems(value: int) -> list[str]:
         site = {"name": "a", "threads": 1, key: value}
-        return _inventory.site_problems([site], [], OPTIONS)
+        return _inventory.site_problems([site], [])
 
     assert problems(allowed.least) + problems(allowed.most) == []
     for wrong in (allowed.least - 1, allowed.most + 1):

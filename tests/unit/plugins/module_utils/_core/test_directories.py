@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.trac.mod_wsgi.plugins.filter import inventory_problems as filters
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._core import directories
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import repository_spec
+from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _role_variables
 
 # The defaults of all roles.
 DEFAULTS: dict[str, t.Any] = {
@@ -32,7 +32,7 @@ DEFAULTS: dict[str, t.Any] = {
 
 
 def problems(**changed: t.Any) -> list[str]:
-    return filters.FilterModule().filters()["directory_problems"]({**DEFAULTS, **changed})
+    return directories.problems({**DEFAULTS, **changed})
 
 
 def site(**keys: t.Any) -> list[dict[str, t.Any]]:
@@ -140,7 +140,7 @@ def test_directories_that_do_not(changed: dict[str, t.Any], words: list[str]) ->
 @pytest.mark.parametrize("around", ["/srv", "/srv/trac"])
 @pytest.mark.parametrize(
     "variable",
-    [name for name, (use, _example) in directories._VARIABLES.items() if use == "environments"],
+    [name for name, (use, _example) in directories.VARIABLES.items() if use == "environments"],
 )
 def test_an_environments_directory_around_what_root_uses(around: str, variable: str) -> None:
     """Everything that root uses below it is named, or the fixed place is."""
@@ -155,7 +155,9 @@ def test_an_egg_cache_around_the_environments_is_refused() -> None:
 
 
 def test_a_host_is_asked_for_what_variables_name_and_for_what_none_does() -> None:
-    found = filters.named_directories({"trac_site_dir": "/srv/trac/sites", "trac_sites": site()})
+    found = _role_variables.named_directories(
+        {"trac_site_dir": "/srv/trac/sites", "trac_sites": site()}
+    )
     assert found[0] == {
         "name": "trac_site_dir",
         "path": "/srv/trac/sites",
@@ -164,13 +166,13 @@ def test_a_host_is_asked_for_what_variables_name_and_for_what_none_does() -> Non
         "account": "",
     }
     assert [each["path"] for each in found[1:]] == list(directories.FIXED)
-    (cache, *_rest) = filters.named_directories(
+    (cache, *_rest) = _role_variables.named_directories(
         {"trac_sites": site(egg_cache="/e", mode="embedded")}
     )
     assert (cache["name"], cache["account"]) == ("trac_sites[0].egg_cache", "www-data")
 
 
-DIRECTORIES = sorted(set(directories._VARIABLES))
+DIRECTORIES = sorted(set(directories.VARIABLES))
 
 
 @pytest.mark.parametrize(
@@ -181,12 +183,12 @@ def test_no_variable_may_name_a_directory_of_the_system(variable: str, path: str
     values = {variable: path}
     (problem,) = directories.problems(values)
     assert problem.startswith(f"{variable} is {path!r}, a directory of the system. ")
-    assert directories._VARIABLES[variable][1] in problem
+    assert directories.VARIABLES[variable][1] in problem
 
 
 @pytest.mark.parametrize("variable", DIRECTORIES)
 def test_the_examples_in_messages_are_allowed(variable: str) -> None:
-    assert directories.problems({variable: directories._VARIABLES[variable][1]}) == []
+    assert directories.problems({variable: directories.VARIABLES[variable][1]}) == []
 
 
 def spelled(path: str) -> st.SearchStrategy[str]:

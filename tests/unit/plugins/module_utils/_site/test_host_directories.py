@@ -289,5 +289,5 @@ def test_an_account_that_is_yet_to_come() -> None:
 def test_all_uses_are_known_to_the_module() -> None:
     from ansible_collections.trac.mod_wsgi.plugins.modules import directories_info
 
-    known: list[t.Any] = [use for use, _example in directories._VARIABLES.values()]
+    known: list[t.Any] = [use for use, _example in directories.VARIABLES.values()]
     assert set(known) | {CACHE} == set(directories_info._USES)

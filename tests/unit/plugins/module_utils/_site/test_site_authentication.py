@@ -10,11 +10,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.filter import inventory_problems as filters
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import (
     authentication as site_authentication,
 )
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import plan as site_plan
+from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _inventory
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins import site_settings
 
 Dict = t.Dict[str, t.Any]
@@ -195,7 +195,7 @@ def test_a_site_without_the_key_may_have_a_login_of_its_own() -> None:
 
 def site_problems(**authentication: t.Any) -> list[str]:
     site = {"environment": "", **authentication.pop("site", {})}
-    return filters.site_problems(
+    return _inventory.site_problems(
         [{"name": "a", **site, "authentication": authentication}], ENVIRONMENTS
     )
 

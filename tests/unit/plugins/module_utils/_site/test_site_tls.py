@@ -13,11 +13,10 @@ import typing as t
 import jinja2
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.filter import inventory_problems as filters
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._apache import apache_configuration
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import plan as site_plan
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._site import tls as site_tls
-from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _hardening
+from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _hardening, _inventory
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins import certificates
 from ansible_collections.trac.mod_wsgi.tests.unit.plugins.site_settings import (
     SETTINGS,
@@ -56,7 +55,7 @@ def site(tls: object, **keys: t.Any) -> dict[str, t.Any]:
     ],
 )
 def test_what_works(sites: object) -> None:
-    assert filters.site_problems(sites, []) == []
+    assert _inventory.site_problems(sites, []) == []
 
 
 @pytest.mark.parametrize(
@@ -86,7 +85,7 @@ def test_what_works(sites: object) -> None:
     ],
 )
 def test_what_does_not_is_said(tls: object, words: list[str]) -> None:
-    (problem,) = filters.site_problems([site(tls)], [])
+    (problem,) = _inventory.site_problems([site(tls)], [])
     for word in words:
         assert word in problem
     for secret in PAIR.key().splitlines()[1:-1]:
@@ -94,7 +93,7 @@ def test_what_does_not_is_said(tls: object, words: list[str]) -> None:
 
 
 def test_acme_needs_a_name() -> None:
-    (problem,) = filters.site_problems([site(ACME, server_name="")], [])
+    (problem,) = _inventory.site_problems([site(ACME, server_name="")], [])
     assert "trac_sites[0].tls.acme needs the server_name" in problem
 
 
@@ -108,7 +107,7 @@ def test_acme_needs_a_name() -> None:
 )
 def test_sites_of_a_virtual_host_agree(other: object, words: str) -> None:
     sites = [site(TEXT), site(other, name="b", mount="/b", server_name="Trac.example.org")]
-    (problem,) = filters.site_problems(sites, [])
+    (problem,) = _inventory.site_problems(sites, [])
     assert problem.startswith(f"trac_sites[1].tls and trac_sites[0].tls differ in {words}; all")
     assert PAIR.key().splitlines()[1] not in problem
 

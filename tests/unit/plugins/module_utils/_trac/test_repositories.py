@@ -9,8 +9,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.trac.mod_wsgi.plugins.filter import inventory_problems
 from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac import repository_spec
+from ansible_collections.trac.mod_wsgi.plugins.plugin_utils import _inventory
 
 PARENT = "/srv/trac/repositories"
 ENVIRONMENTS = "/srv/trac/environments"
@@ -29,7 +29,7 @@ def git(**keys: t.Any) -> Document:
 
 def problems(*repositories: object) -> list[str]:
     documents = environments(*repositories)
-    return inventory_problems.environment_problems(documents) or repository_spec.problems_between(
+    return _inventory.environment_problems(documents) or repository_spec.problems_between(
         documents, ENVIRONMENTS
     )
 
