@@ -274,7 +274,7 @@ def test_a_wrong_type_is_named_or_taken(role: str, values: Values, path: Path) -
 
 
 def specified_roles() -> list[str]:
-    return sorted(path.parents[1].name for path in ROLES.glob("*/meta/argument_specs.yml"))
+    return sorted(path.parents[1].name for path in ROLES.glob("*/tasks/main.yml"))
 
 
 def test_every_role_is_tried() -> None:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-ROLES = sorted(path.parents[1] for path in TOP.glob("roles/*/meta/argument_specs.yml"))
+ROLES = sorted(path.parents[1] for path in TOP.glob("roles/*/tasks/main.yml"))
 PLAYBOOKS = sorted(TOP.glob("playbooks/*.yml"))
 
 Task = t.Dict[str, t.Any]

@@ -29,9 +29,11 @@ _FOUND: Values = {
 @functools.cache
 def _defaults(role: str) -> Values:
     loader = DataLoader()
-    files = [str(ROLES / role / folder / "main.yml") for folder in ("vars", "defaults")]
-    variables, defaults = (dict(loader.load_from_file(file, **_TRUSTED)) for file in files)
-    known = {"inventory_hostname": "web", **variables, **defaults, **_FOUND}
+    files = ("trac_common/vars", f"{role}/vars", f"{role}/defaults")
+    common, variables, defaults = (
+        dict(loader.load_from_file(str(ROLES / file / "main.yml"), **_TRUSTED)) for file in files
+    )
+    known = {"inventory_hostname": "web", **common, **variables, **defaults, **_FOUND}
     templar = template.Templar(loader=loader, variables=known)
     return {name: templar.template(known[name]) for name in defaults}
 
