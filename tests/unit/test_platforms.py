@@ -26,12 +26,14 @@ def facts(distribution: str, version: str, major: str) -> dict[str, str]:
     }
 
 
-def test_hosts_are_known_by_their_release() -> None:
+def test_hosts_are_known_by_their_release(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _platforms.problem(facts("Debian", "12.7", "12")) == ""
     assert _platforms.problem(facts("Ubuntu", "24.04", "24")) == ""
-    assert _platforms.problem(facts("Ubuntu", "24.10", "24")) == (
-        "Ubuntu 24.10 is not supported. Supported are Debian 11, 12 and 13, and Ubuntu 22.04 and "
-        "24.04 LTS. Nothing has been changed."
+    table = {"Debian": {"1": "one", "2": "two", "3": "three"}, "Ubuntu": {"9.04": "a", "9.10": "b"}}
+    monkeypatch.setattr(_platforms, "RELEASES", table)
+    assert _platforms.problem(facts("Ubuntu", "9.08", "9")) == (
+        "Ubuntu 9.08 is not supported. Supported are Debian 1, 2 and 3, and Ubuntu 9.04 and 9.10 "
+        "LTS. Nothing has been changed."
     )
     assert _platforms.problem(facts("Fedora", "42", "42")).startswith("Fedora 42 is not supported.")
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import dataclasses
+import functools
 import importlib
 import io
 import json
@@ -95,7 +96,8 @@ def _imported(module: types.ModuleType) -> t.Iterator[str]:
             yield name
 
 
-def with_imports(module: types.ModuleType) -> list[types.ModuleType]:
+@functools.lru_cache(maxsize=None)
+def with_imports(module: types.ModuleType) -> tuple[types.ModuleType, ...]:
     """A module and all of the collection's that it needs, each behind those that it imports."""
     found: list[types.ModuleType] = []
     seen: set[str] = set()
@@ -110,7 +112,7 @@ def with_imports(module: types.ModuleType) -> list[types.ModuleType]:
         found.append(each)
 
     add(module.__name__)
-    return found
+    return tuple(found)
 
 
 def command(python: str) -> list[str]:

@@ -62,8 +62,9 @@ from ansible_collections.trac.mod_wsgi.plugins.module_utils._trac.preview_place 
 
 EVERY = "*"  # instead of names of environments
 DIRECTORY_MODE = 0o2770
-_STILL_OUTDATED = "it needs to be upgraded even after the upgrade"
 FILE_MODE = 0o0660
+
+_STILL_OUTDATED = "it needs to be upgraded even after the upgrade"
 
 
 class Aspect(t.NamedTuple):

@@ -30,9 +30,9 @@ SETTINGS: dict[str, t.Any] = {
 def planned(
     sites: t.Sequence[t.Mapping[str, t.Any]],
     environments: t.Sequence[t.Mapping[str, t.Any]],
-    settings: t.Mapping[str, t.Any] = SETTINGS,
+    settings: t.Mapping[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
     """The plan of sites as they stand in an inventory."""
     options = _specification.item_options("trac_site", "trac_site_sites")
     completed = [_specification.completed(site, options) for site in sites]
-    return plan.site_plan(completed, environments, settings)
+    return plan.site_plan(completed, environments, SETTINGS if settings is None else settings)

@@ -19,8 +19,10 @@ OPTIONS = _specification.item_options("trac_site", "trac_site_sites")
 ROW = re.compile(r"^\| (`\w+`(?:, `\w+`)*) \| ([^|]*) \|", re.MULTILINE)
 RANGES = [
     (key, allowed)
-    for key, option in OPTIONS.items()
-    if (allowed := _specification.allowed_range(option))
+    for key, allowed in (
+        (key, _specification.allowed_range(option)) for key, option in OPTIONS.items()
+    )
+    if allowed
 ]
 
 
