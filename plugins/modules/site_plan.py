@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: site_plan
 short_description: Plan the files, virtual hosts and checks of Trac sites
-version_added: "0.6.0"
+version_added: "0.3.0"
 author: The trac.mod_wsgi maintainers (@trac-mod-wsgi)
 description:
   - From the variables of role P(trac.mod_wsgi.trac_site#role) and what its first tasks have found
