@@ -24,7 +24,7 @@ extends_documentation_fragment:
 options:
   directories:
     description:
-      - What the inventory names, as the filter P(trac.mod_wsgi.named_directories#filter) has it.
+      - What the inventory names, as M(trac.mod_wsgi.validate_variables) returns it.
     type: list
     elements: dict
     required: true
@@ -70,7 +70,8 @@ options:
 EXAMPLES = r"""
 - name: Look at what the directories lead to
   trac.mod_wsgi.directories_info:
-    directories: "{{ {'trac_runtime_venv': '/opt/trac'} | trac.mod_wsgi.named_directories }}"
+    directories:
+      - {name: trac_runtime_venv, path: /opt/trac, use: root, example: /opt/trac, account: ""}
     user: trac
     group: trac
     accounts:

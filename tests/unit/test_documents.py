@@ -51,6 +51,31 @@ def test_links_lead_somewhere(document: pathlib.Path) -> None:
     assert [link for link in relative if is_broken(document, link)] == []
 
 
+def test_every_name_of_the_collection_is_one() -> None:
+    """In documents, documentation, roles and playbooks: a plugin that is gone is named no more."""
+    known = {path.stem for path in TOP.glob("plugins/*/*.py")}
+    known |= {path.stem for path in TOP.glob("plugins/*/*.yml")}
+    known |= {path.parent.name for path in TOP.glob("roles/*/README.md")}
+    known |= {path.stem for path in TOP.glob("playbooks/*.yml")}
+    sources = [
+        *DOCUMENTS,
+        *TOP.glob("plugins/[!m]*/*"),
+        *TOP.glob("plugins/modules/*.py"),
+        *(path for path in TOP.glob("roles/**/*") if path.suffix in (".yml", ".j2")),
+        *TOP.glob("playbooks/**/*.yml"),
+    ]
+    wrong = {
+        f"{name_of(path)}: {name}"
+        for path in sources
+        if path.is_file() and path.suffix != ".pyc"
+        for name in re.findall(
+            r"(?<![.\w])trac\.mod_wsgi\.([a-z]\w+)", path.read_text(encoding="utf-8")
+        )
+        if name not in known and name != "plugins"
+    }
+    assert not wrong
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_lines_are_short_but_in_tables(document: pathlib.Path) -> None:
     if document.parent.name == "benchmarks":
