@@ -62,8 +62,6 @@ def completed(item: t.Mapping[str, t.Any], options: Options) -> Options:
 
     A key that has no default and is left out is None.
     """
-    given = arguments.converted(item, {"type": "dict", "options": options})
-    return {
-        **{key: option.get("default") for key, option in options.items()},
-        **{key: value for key, value in given.items() if value is not None},
-    }
+    defaults = {key: option.get("default") for key, option in options.items()}
+    # Without the keys that are null.
+    return {**defaults, **arguments.converted(item, {"type": "dict", "options": options})}

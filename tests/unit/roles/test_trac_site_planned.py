@@ -145,7 +145,8 @@ def test_the_plan_follows_from_variables_and_the_host(tmp_path: pathlib.Path) ->
 
 
 def test_a_host_without_trac_is_not_asked(tmp_path: pathlib.Path) -> None:
-    plan, _said = planned(tmp_path, __trac_site_host={"stdout_lines": []})
+    missing = str(tmp_path / "venv")
+    plan, _said = planned(tmp_path, trac_site_venv=missing, __trac_site_host={"stdout_lines": []})
     assert plan["has_account"] is False
     assert "hello-world on the default host" not in [check["name"] for check in plan["checks"]]
     assert plan["hardening"]["sites"]["all"]["limit_request_body"] > 0

@@ -597,3 +597,8 @@ def test_what_a_killed_copy_left_is_removed(
     assert left.exists()
     assert module(document)["removed_leftovers"] == [left.name]
     assert host.hidden() == []
+    assert module(document)["changed"] is False
+    left.mkdir(0o700)
+    # Nothing else is to be done, and that it is removed is a change all the same.
+    result = module(document)
+    assert (result["changed"], result["environments"][0]["changed"]) == (True, False)

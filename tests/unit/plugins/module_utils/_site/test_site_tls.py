@@ -348,3 +348,18 @@ def test_acme(name: str, rendered: Rendered) -> None:
     secure = host_of(configuration, 443)
     assert "sslcertificatefile" not in secure
     assert "expr=%{REQUEST_STATUS} -ne 503" in rendered(found, name)
+
+
+def test_only_texts_are_written_and_each_once() -> None:
+    text = {"certificate": "-----BEGIN CERTIFICATE-----", "key": "-----BEGIN PRIVATE KEY-----"}
+    files = {"certificate_file": "/etc/ssl/a.crt", "key_file": "/etc/ssl/a.key"}
+    sites: list[dict[str, t.Any]] = [
+        {"server_name": "files", "tls": files},
+        {"server_name": "plain"},
+        {"server_name": "Text", "tls": text},
+        {"server_name": "text", "tls": text},
+    ]
+    (found,) = site_tls.certificate_texts(sites, "/etc/ssl/trac")
+    assert found["site"] == 2
+    assert found["certificate_file"].startswith("/etc/ssl/trac/text-")
+    assert found["key_file"] == found["certificate_file"][:-4] + ".key"
